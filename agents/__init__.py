@@ -1,0 +1,1 @@
+"""The processes: Emitter, Receiver, the session loop, the command line."""

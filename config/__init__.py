@@ -1,0 +1,1 @@
+"""Settings, named limits, the home folder, the trust store."""

@@ -1,0 +1,1 @@
+"""The pure protocol: identities, handshake, key schedule, records."""

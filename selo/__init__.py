@@ -1,0 +1,1 @@
+"""Selo: two agents, one sealed session."""

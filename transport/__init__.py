@@ -1,0 +1,1 @@
+"""Moves frames between two ends; knows no keys and no files."""
