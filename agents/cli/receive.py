@@ -1,0 +1,70 @@
+"""`selo receive`: one delivery from a trusted peer, into a folder, a file or standard output."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+
+from selo.agents.cli.common import Context
+from selo.agents.cli.report import Narrator
+from selo.agents.receiver import MakeSink, Receiver
+from selo.agents.routes import listen_on
+from selo.agents.sinks import DescriptorSink, FileSink, FolderSink
+from selo.agents.stop import stop_on_signals
+from selo.config.trust import TrustStore
+from selo.crypto.suites import suite_by_name
+
+
+def run(arguments: Namespace, context: Context) -> int:
+    """Listen until one delivery is stored.
+
+    Raises:
+        SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
+    """
+    senders = TrustStore(context.home).senders(arguments.senders)
+    identity = context.load_identity()
+    make_sink = _sink_maker(arguments)
+    _warn_early(arguments, context)
+    narrator = Narrator(context)
+    with stop_on_signals() as stop:
+        listener = listen_on(
+            context.settings.listen, own_fingerprint=identity.fingerprint, settings=context.settings
+        )
+        try:
+            Receiver(
+                identity=identity,
+                senders=senders,
+                make_sink=make_sink,
+                settings=context.settings,
+                suite=suite_by_name(context.settings.suite),
+                stop=stop,
+                report=narrator,
+            ).run(listener)
+        finally:
+            listener.close()
+            narrator.close()
+    return 0
+
+
+def _sink_maker(arguments: Namespace) -> MakeSink:
+    if arguments.output == "-":
+        return lambda _sender: DescriptorSink(1)
+    if arguments.output is not None:
+        return lambda _sender: FileSink(arguments.output, overwrite=arguments.overwrite)
+    return lambda sender: FolderSink(arguments.into, sender=sender, overwrite=arguments.overwrite)
+
+
+def _warn_early(arguments: Namespace, context: Context) -> None:
+    """Say now what would fail only when somebody delivers; it may be mended until then."""
+    if arguments.output == "-":
+        return
+    if arguments.output is not None:
+        if os.path.isfile(arguments.output) and not arguments.overwrite:
+            context.warn(f"{arguments.output} exists; a delivery will be refused (--overwrite allows it)")
+        folder = os.path.dirname(arguments.output) or "."
+    else:
+        folder = arguments.into
+    if not os.path.isdir(folder):
+        context.warn(f"there is no folder {folder}; a delivery will be refused until there is")
+    elif not os.access(folder, os.W_OK):
+        context.warn(f"the folder {folder} cannot be written; a delivery will be refused")

@@ -1,0 +1,151 @@
+"""What a person sees of a delivery: one line per event, a bar on a terminal, JSON with --json.
+
+All of it goes to standard error: standard output may be carrying the data.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from selo.agents import events
+from selo.agents.cli.common import Context
+from selo.agents.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PLAIN_INTERVAL = 5.0
+"""Seconds between two progress lines where there is no terminal to draw a bar on."""
+
+
+class Narrator:
+    """Takes an agent's events and tells them in the manner that the context asks for."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._bar: Bar | None = None
+        self._next_line = time.monotonic() + PLAIN_INTERVAL
+        self._last_said = ""
+
+    def __call__(self, event: events.Event) -> None:
+        """Tell one event."""
+        if self._context.json:
+            print(json.dumps(event.as_json()), file=sys.stderr, flush=True)
+        elif isinstance(event, events.Progress):
+            self._progress(event)
+        elif not self._context.quiet:
+            self._say(in_words(event, verbose=self._context.verbose))
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _progress(self, event: events.Progress) -> None:
+        if self._context.quiet:
+            return
+        if sys.stderr.isatty():
+            if self._bar is None:
+                self._bar = Bar()
+            self._bar.show(event.done, event.total)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + PLAIN_INTERVAL
+            of_total = f" of {event.total:,}" if event.total is not None else ""
+            self._say(f"{event.done:,}{of_total} bytes")
+
+    def _say(self, words: str) -> None:
+        if words and words != self._last_said:  # waiting says the same many times
+            self.close()
+            print(f"selo: {words}", file=sys.stderr, flush=True)
+            self._last_said = words
+
+
+class Bar:
+    """A bar with a known length; otherwise bytes and rate. Draws on standard error."""
+
+    def __init__(self) -> None:
+        # Here and not above: rich takes longer to import than all the rest, and most runs draw no bar.
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._progress: Progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task: TaskID = self._progress.add_task("", total=None)
+        self._progress.start()
+
+    def show(self, done: int, total: int | None) -> None:
+        """Draw ``done`` bytes of ``total``."""
+        self._progress.update(self._task, completed=done, total=total)
+
+    def close(self) -> None:
+        """Take it off the terminal."""
+        self._progress.stop()
+
+
+def in_words(event: events.Event, *, verbose: bool) -> str:
+    """An event as a line for a person; empty when it is not worth one. Peers' texts are escaped."""
+    match event:
+        case events.Listening():
+            return f"listening on {event.address} for {', '.join(event.senders)}"
+        case events.Waiting():
+            return f"waiting: {printable(event.reason)}"
+        case events.Refused():
+            times = f" ({event.count} times)" if event.count > 1 else ""
+            return f"refused {printable(event.peer_address)}: {printable(event.reason)}{times}"
+        case events.Connected():
+            return f"connection with {printable(event.peer_address)}" if verbose else ""
+        case events.PeerVerified():
+            return (
+                f"{event.role} {event.peer}: signature verified, {event.fingerprint.hex()}" if verbose else ""
+            )
+        case events.KeysConfirmed():
+            return f"{event.role}: valid DH (MAC)" if verbose else ""
+        case events.Established():
+            return (
+                f"session established, suite {event.suite}, transcript {event.transcript.hex()}"
+                if verbose
+                else ""
+            )
+        case events.Opened():
+            label = printable(event.label) if event.label is not None else f"a {event.kind}"
+            return f"{label}, {size_words(event.size)}" if event.size is not None else label
+        case events.Delivered():
+            return delivered_words(event)
+    return ""
+
+
+def delivered_words(event: events.Delivered) -> str:
+    """What was delivered, to whom, how fast, and what to compare."""
+    rate = size_words(int(event.bytes / event.seconds)) if event.seconds > 0 else "-"
+    if event.receipt == "verified":
+        head = f"delivered to {event.peer}, receipt verified"
+    else:
+        place = f" as {printable(event.target)}" if event.target is not None else ""
+        unsent = "" if event.receipt == "sent" else "; the link was lost before the receipt could be sent"
+        head = f"received from {event.peer}{place}{unsent}"
+    return f"{head}: {event.bytes:,} bytes in {event.seconds:.2f} s ({rate}/s)\nselo: blake3 {event.blake3}"
+
+
+def size_words(size: int) -> str:
+    """A size in binary units, as in ``64.0 MiB``."""
+    value, unit = float(size), "bytes"
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{size:,} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

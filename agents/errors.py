@@ -1,0 +1,237 @@
+"""What can go wrong in an agent, beside what its rooms raise (see selo/errors.py).
+
+``for_peer`` is the text that an ABORT may carry: it never holds a local path.
+"""
+
+from __future__ import annotations
+
+import os
+
+from selo.errors import LocalFault, PeerFault, SessionError, TrustError, UnreachableError
+
+
+class SourceFault(LocalFault):
+    """What was to be sent cannot be read (any more)."""
+
+    def __init__(self, source: str, reason: str, hint: str = "") -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+        self.hint = hint
+
+    @classmethod
+    def from_os(cls, source: str, error: OSError) -> SourceFault:
+        """The same, from what the system said."""
+        return cls(source, words_of(error))
+
+    @property
+    def for_peer(self) -> str:
+        return self.reason
+
+    def __str__(self) -> str:
+        return f"cannot read {self.source}: {self.reason}"
+
+
+class SinkFault(LocalFault):
+    """What arrives cannot be stored."""
+
+    def __init__(self, target: str, reason: str, hint: str = "") -> None:
+        super().__init__(target, reason)
+        self.target = target
+        self.reason = reason
+        self.hint = hint
+
+    @classmethod
+    def from_os(cls, target: str, error: OSError) -> SinkFault:
+        """The same, from what the system said."""
+        if isinstance(error, BrokenPipeError):
+            return cls(target, "the program that reads it has ended")
+        return cls(target, words_of(error))
+
+    @property
+    def for_peer(self) -> str:
+        return self.reason
+
+    def __str__(self) -> str:
+        return f"cannot write {self.target}: {self.reason}"
+
+
+class TargetExists(SinkFault):
+    """The target is there already and nobody allowed us to replace it."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            target, "it exists already", hint="choose another name, or allow it with --overwrite"
+        )
+
+
+class InternalFault(LocalFault):
+    """An error that no room foresaw: a bug in Selo."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"internal fault: {type(self.error).__name__}: {self.error}"
+
+
+class PeerMisbehaved(SessionError):
+    """A record that authenticated and yet breaks the rules of the delivery."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"the other side broke the protocol: {self.rule}"
+
+
+class PeerLost(SessionError):
+    """Nothing authenticated arrived for ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"nothing heard from the other side for {self.seconds:g} s"
+
+
+class PeerInterrupted(SessionError):
+    """The other side's user interrupted it, or it gave us up, and it said so."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"the other side gave up: {self.text}"
+
+
+class PeerFailed(PeerFault):
+    """The other side's source or sink failed, and it said so."""
+
+    def __init__(self, role: str, text: str) -> None:
+        super().__init__(role, text)
+        self.role = role
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"the {self.role} failed: {self.text}"
+
+
+class DigestMismatch(SessionError):
+    """What reached the sink is not what left the source, though every tag verified."""
+
+    def __str__(self) -> str:
+        return "the content's digest differs between source and sink: memory or program fault"
+
+
+class DeliveryCut(SessionError):
+    """The session ended before the delivery did; ``done`` counts bytes."""
+
+    def __init__(self, role: str, cause: SessionError, done: int, *, outcome_unknown: bool = False) -> None:
+        super().__init__(role, cause, done, outcome_unknown)
+        self.role = role
+        self.cause = cause
+        self.done = done
+        self.outcome_unknown = outcome_unknown
+
+    def __str__(self) -> str:
+        if self.outcome_unknown:
+            return (
+                f"outcome unknown: {self.cause}; all {self.done:,} bytes were sent, "
+                "but no valid receipt came: the Receiver may or may not have stored them"
+            )
+        if self.role == "Emitter":
+            return f"the session was cut: {self.cause}; {self.done:,} bytes had been acknowledged"
+        return f"the session was cut: {self.cause}; {self.done:,} bytes had arrived, nothing was kept"
+
+
+class RefusedByPeer(TrustError):
+    """The peer authenticated itself and then closed, twice in a row, instead of accepting us."""
+
+    def __init__(self, peer: str, fingerprint: bytes) -> None:
+        super().__init__(peer, fingerprint)
+        self.peer = peer
+        self.fingerprint = fingerprint
+        self.hint = (
+            f"on {peer}'s machine: selo trust add NAME --may-send, with what `selo id --export` prints here"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.peer} refused us: does it trust {self.fingerprint.hex()}?"
+
+
+class WrongListener(TrustError):
+    """Whoever listens at the address does not hold the pinned key."""
+
+    def __init__(self, peer: str, address: str, reason: str) -> None:
+        super().__init__(peer, address, reason)
+        self.peer = peer
+        self.address = address
+        self.reason = reason
+        self.hint = f"compare `selo trust show {peer}` here with `selo id` there"
+
+    def __str__(self) -> str:
+        return f"whoever listens at {self.address} does not answer to {self.peer}'s key ({self.reason})"
+
+
+class NotReached(UnreachableError):
+    """No session within the time allowed; ``last`` is why the last attempt failed."""
+
+    def __init__(self, peer: str, address: str, seconds: float, last: str, suite: str) -> None:
+        super().__init__(peer, address, seconds, last, suite)
+        self.peer = peer
+        self.address = address
+        self.seconds = seconds
+        self.last = last
+        self.hint = (
+            f"is `selo receive` running there, on that address? "
+            f"This side speaks suite {suite}; compare with --suite there"
+        )
+
+    def __str__(self) -> str:
+        return f"no session with {self.peer} at {self.address} within {self.seconds:g} s: {self.last}"
+
+
+class NobodyCame(UnreachableError):
+    """``receive --wait`` ended without an Emitter."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"no Emitter came within {self.seconds:g} s"
+
+
+class OnlyStrangersCame(TrustError):
+    """``receive --wait`` ended, and everybody who came was refused."""
+
+    def __init__(self, seconds: float, refused: int) -> None:
+        super().__init__(seconds, refused)
+        self.seconds = seconds
+        self.refused = refused
+
+    def __str__(self) -> str:
+        return f"no trusted Emitter came within {self.seconds:g} s; {self.refused} refused"
+
+
+class HandshakeTimeout(UnreachableError):
+    """The other side did not finish the handshake in time."""
+
+    def __init__(self, awaited: str, seconds: float) -> None:
+        super().__init__(awaited, seconds)
+        self.awaited = awaited
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.awaited} did not come within {self.seconds:g} s"
+
+
+def words_of(error: OSError) -> str:
+    """The system's words for an error, without a capital and without a path."""
+    words = os.strerror(error.errno) if error.errno else str(error)
+    return words[:1].lower() + words[1:]

@@ -1,0 +1,152 @@
+"""The handshake over a leg: from the first frame to an established session.
+
+Entropy enters the protocol here, fresh for every attempt. Deadlines are the
+settings'; a leg that is not done by then is given up.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from selo.agents import events
+from selo.agents.errors import HandshakeTimeout
+from selo.agents.stop import Stop
+from selo.config.settings import Settings
+from selo.config.trust import Peer
+from selo.crypto.handshake import (
+    Established,
+    ExpectM2,
+    ExpectM4,
+    SessionLimits,
+    emitter_hello,
+    receiver_start,
+)
+from selo.crypto.identity import Identity
+from selo.crypto.limits import EXPONENT_LENGTH, MAX_PLAINTEXT, NONCE_LENGTH
+from selo.crypto.suites import Suite
+from selo.transport.base import FrameRefused, Leg
+from selo.transport.frames import HandshakeFrame, pack_handshake, parse
+
+HANDSHAKE_FRAME_MAX = 4096
+"""Bytes of a frame before M4 (docs/PROTOCOL.md, section 13)."""
+
+
+@dataclass
+class HandshakeLink:
+    """Whole handshake messages over a leg, each by a deadline.
+
+    ``authenticated`` turns true when the other side has proved who it is.
+    """
+
+    leg: Leg
+    settings: Settings
+    stop: Stop
+    report: events.Report
+    clock: Callable[[], float] = time.monotonic
+    authenticated: bool = False
+
+    def send(self, message: bytes, deadline: float) -> None:
+        """Send one message.
+
+        Raises:
+            HandshakeTimeout: there was no connection, or no room, by the deadline.
+        """
+        frame = pack_handshake(message)
+        while not self.leg.try_send(frame):
+            self._wait(deadline, "a connection", want_write=True)
+
+    def receive(self, awaited: str, deadline: float) -> bytes:
+        """Receive the next message.
+
+        Raises:
+            HandshakeTimeout: it did not come by the deadline.
+            FrameRefused: something else came.
+        """
+        while (frame := self.leg.try_receive()) is None:
+            self._wait(deadline, awaited)
+        parsed = parse(frame, max_length=HANDSHAKE_FRAME_MAX)
+        if not isinstance(parsed, HandshakeFrame):
+            raise FrameRefused("a record before the handshake was over")
+        return bytes(parsed.message)
+
+    def _wait(self, deadline: float, awaited: str, *, want_write: bool = False) -> None:
+        self.stop.check()
+        left = deadline - self.clock()
+        if left <= 0:
+            raise HandshakeTimeout(awaited, self.settings.handshake_deadline)
+        self.leg.wait(left, want_write=want_write)
+
+
+def establish_as_emitter(link: HandshakeLink, *, identity: Identity, peer: Peer, suite: Suite) -> Established:
+    """M1 and M3 out, M2 and M4 in.
+
+    Raises:
+        HandshakeError: the other side is not ``peer``, or broke the handshake.
+        HandshakeTimeout, LegClosed, GateRefused, GateBusy, ConnectFailed, FrameRefused: the attempt failed.
+        Interrupted: the stop was requested.
+    """
+    hello, phase = emitter_hello(
+        identity=identity,
+        peer=peer.identity,
+        nonce=os.urandom(NONCE_LENGTH),
+        exponent=os.urandom(EXPONENT_LENGTH),
+        suite=suite,
+    )
+    with link.stop.waking(link.leg.wake):
+        link.send(hello, link.clock() + link.settings.handshake_deadline)
+        deadline = link.clock() + link.settings.handshake_deadline
+        link.report(events.Connected(link.leg.peer_address))
+        confirmed = _send_auth(link, phase, peer, deadline)
+        established = confirmed.receive(link.receive("the Receiver's acceptance (M4)", deadline))
+    link.report(events.Established(suite.name, established.transcript))
+    return established
+
+
+def _send_auth(link: HandshakeLink, phase: ExpectM2, peer: Peer, deadline: float) -> ExpectM4:
+    auth, confirmed = phase.receive(link.receive("the Receiver's answer (M2)", deadline))
+    link.authenticated = True
+    link.report(events.PeerVerified("Receiver", peer.name, peer.fingerprint))
+    link.report(events.KeysConfirmed("Receiver"))
+    link.send(auth, deadline)
+    return confirmed
+
+
+def establish_as_receiver(
+    link: HandshakeLink, *, identity: Identity, senders: Mapping[bytes, Peer], suite: Suite
+) -> Established:
+    """M1 and M3 in, M2 and M4 out; the deadlines run from now, the moment of admission.
+
+    Raises:
+        HandshakeError: the other side is none of ``senders``, or broke the handshake.
+        HandshakeTimeout, LegClosed, FrameRefused: the attempt failed.
+        Interrupted: the stop was requested.
+    """
+    settings = link.settings
+    max_plaintext = min(MAX_PLAINTEXT, settings.window_bytes)
+    phase = receiver_start(
+        identity=identity,
+        authorised={fingerprint: peer.identity for fingerprint, peer in senders.items()},
+        limits=SessionLimits(max_plaintext, settings.window_records, settings.window_bytes),
+        nonce=os.urandom(NONCE_LENGTH),
+        exponent=os.urandom(EXPONENT_LENGTH),
+        suite=suite,
+    )
+    admitted = link.clock()
+    deadline = admitted + settings.handshake_deadline
+    with link.stop.waking(link.leg.wake):
+        link.report(events.Connected(link.leg.peer_address))
+        answer, awaiting = phase.receive(
+            link.receive("a first message (M1)", admitted + settings.first_message_deadline)
+        )
+        link.send(answer, deadline)
+        accept, established = awaiting.receive(link.receive("the Emitter's proof (M3)", deadline))
+        link.authenticated = True
+        peer = senders[established.peer.fingerprint]
+        link.report(events.PeerVerified("Emitter", peer.name, peer.fingerprint))
+        link.report(events.KeysConfirmed("Emitter"))
+        link.send(accept, deadline)
+    link.report(events.Established(suite.name, established.transcript))
+    return established

@@ -1,0 +1,150 @@
+"""What an agent tells its caller while it works: one frozen value per event.
+
+``as_json`` is the form of ``--json``: a name and plain values; bytes become
+hexadecimal. Times are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """The root of all events; ``name`` is what ``--json`` calls it."""
+
+    name: ClassVar[str] = "event"
+
+    def as_json(self) -> dict[str, object]:
+        """The event as one JSON object."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {key: value.hex() if isinstance(value, bytes) else value for key, value in values.items()}
+        return {"event": self.name, **plain}
+
+
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Listening(Event):
+    """The Receiver can be reached at ``address``."""
+
+    name: ClassVar[str] = "listening"
+    address: str
+    senders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """The Emitter tries again; ``reason`` is why the last attempt failed."""
+
+    name: ClassVar[str] = "waiting"
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused(Event):
+    """Somebody was turned away, at the gate or in the handshake; nothing was written."""
+
+    name: ClassVar[str] = "refused"
+    peer_address: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Connected(Event):
+    """A leg is up; nobody is authenticated yet."""
+
+    name: ClassVar[str] = "connected"
+    peer_address: str
+
+
+@dataclass(frozen=True)
+class PeerVerified(Event):
+    """The peer's signature verified under the pinned key."""
+
+    name: ClassVar[str] = "peer-verified"
+    role: str
+    peer: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True)
+class KeysConfirmed(Event):
+    """Both sides hold the same Diffie-Hellman keys: the MAC under them verified."""
+
+    name: ClassVar[str] = "keys-confirmed"
+    role: str
+
+
+@dataclass(frozen=True)
+class Established(Event):
+    """The session's traffic keys are in force."""
+
+    name: ClassVar[str] = "established"
+    suite: str
+    transcript: bytes
+
+
+@dataclass(frozen=True)
+class Opened(Event):
+    """A delivery begins. ``label`` is what the Emitter calls it: hostile text to a Receiver."""
+
+    name: ClassVar[str] = "opened"
+    kind: str
+    label: str | None
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """``done`` bytes of ``total`` (None: not known) are acknowledged, or stored."""
+
+    name: ClassVar[str] = "progress"
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Delivered(Event):
+    """The delivery is stored, out of ``records`` DATA records.
+
+    ``receipt`` is "verified" for an Emitter, "sent" or "not sent" for a Receiver.
+    """
+
+    name: ClassVar[str] = "delivered"
+    peer: str
+    bytes: int
+    records: int
+    blake3: str
+    seconds: float
+    target: str | None
+    receipt: str
+
+
+def ignore(_event: Event) -> None:
+    """A ``Report`` for callers who do not want to know."""
+
+
+class Throttle:
+    """Lets one ``Progress`` through in ``interval`` seconds."""
+
+    def __init__(
+        self, report: Report, *, interval: float = 0.2, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._report = report
+        self._interval = interval
+        self._clock = clock
+        self._next = 0.0
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Report it, unless one was reported just now."""
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + self._interval
+            self._report(Progress(done, total))

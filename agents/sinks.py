@@ -1,0 +1,293 @@
+"""Where a delivery goes: a file, standard output, a callable.
+
+A sink is used by one thread (``Writer`` in workers.py), which owns it from ``open``
+to ``commit`` or ``discard``. Its system errors leave as ``SinkFault``. Nothing is
+under its final name before ``commit``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from selo.agents.bodies import Offer
+from selo.agents.errors import SinkFault, TargetExists
+from selo.agents.names import checked_name
+
+NEW_FILE_MODE = 0o600
+"""Files we make are for their owner alone; widening is the owner's business."""
+
+_UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
+"""What fsync says of a pipe, a terminal or a device that has nothing to sync."""
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
+"""What link says on file systems without hard links."""
+
+
+class Sink(Protocol):
+    """What a Receiver writes."""
+
+    def open(self, offer: Offer) -> None:
+        """Prepare for the delivery, or refuse it.
+
+        Raises:
+            SinkFault: there is no place for it.
+        """
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take all of ``data``.
+
+        Raises:
+            SinkFault: not all of it could be written.
+        """
+
+    def commit(self) -> str | None:
+        """Make what was written durable and visible; returns where it is, if that has a name.
+
+        Raises:
+            SinkFault: it could not; nothing is visible under the final name.
+        """
+
+    def discard(self) -> None:
+        """Forget what was written; does nothing after ``commit``. May be called twice, at any time."""
+
+
+class CallableSink:
+    """Hands every block to a function, in order."""
+
+    def __init__(self, function: Callable[[bytes], object]) -> None:
+        self._function = function
+
+    def open(self, offer: Offer) -> None:
+        """Nothing to prepare."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            self._function(bytes(data))
+        except Exception as error:
+            raise SinkFault("to the callable", f"it raised {type(error).__name__}") from error
+
+    def commit(self) -> str | None:
+        return None
+
+    def discard(self) -> None:
+        """What the function got, it has; it learns of a cut session from the session's error."""
+
+
+class DescriptorSink:
+    """An open descriptor (standard output, a FIFO, a device): written as it comes."""
+
+    def __init__(self, descriptor: int, *, shown_as: str = "standard output") -> None:
+        self._descriptor = descriptor
+        self._shown_as = shown_as
+
+    def open(self, offer: Offer) -> None:
+        """It is open."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        with _faults(self._shown_as):
+            _write_all(self._descriptor, data)
+
+    def commit(self) -> str | None:
+        with _faults(self._shown_as):
+            _sync(self._descriptor)
+        return None
+
+    def discard(self) -> None:
+        """What was written cannot be called back; the exit status says that it is not whole."""
+
+
+class FileSink:
+    """One file at a path that the user chose; a device or FIFO there is written directly.
+
+    A symbolic link that the user names is followed, as ``cp`` would.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self._path = Path(os.path.realpath(path))
+        self._overwrite = overwrite
+        self._inner: Sink | None = None
+
+    def open(self, offer: Offer) -> None:
+        with _faults(str(self._path)):
+            special = self._path.exists() and not self._path.is_file() and not self._path.is_dir()
+            if special:
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+                self._inner = DescriptorSink(descriptor, shown_as=str(self._path))
+            else:
+                self._inner = _PartialFile(self._path, overwrite=self._overwrite)
+        self._inner.open(offer)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._inner is not None
+        self._inner.write(data)
+
+    def commit(self) -> str | None:
+        assert self._inner is not None
+        self._inner.commit()
+        return str(self._path)
+
+    def discard(self) -> None:
+        if self._inner is not None:
+            self._inner.discard()
+
+
+class FolderSink:
+    """A folder into which each delivery goes under the name it brings, once that passed the door.
+
+    A stream without a name is called after its sender and the time.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        sender: str,
+        overwrite: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = Path(folder)
+        self._sender = sender
+        self._overwrite = overwrite
+        self._now = now
+        self._file: _PartialFile | None = None
+
+    def open(self, offer: Offer) -> None:
+        name = checked_name(offer.name) if offer.name is not None else self._made_up_name()
+        self._file = _PartialFile(self._folder / name, overwrite=self._overwrite)
+        self._file.open(offer)
+
+    def _made_up_name(self) -> str:
+        return f"{self._sender}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(self._now()))}"
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._file is not None
+        self._file.write(data)
+
+    def commit(self) -> str | None:
+        assert self._file is not None
+        return self._file.commit()
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.discard()
+
+
+class _PartialFile:
+    """A file under a temporary name in its target's folder until it is whole and synced."""
+
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
+        self._target = target
+        self._overwrite = overwrite
+        self._temporary = target.parent / f".selo-{secrets.token_hex(8)}.part"
+        self._descriptor: int | None = None
+        self._exists = False
+
+    def open(self, offer: Offer) -> None:
+        self._check_target()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _faults(str(self._target)):
+            self._check_room(offer.size)
+            self._descriptor = os.open(self._temporary, flags, NEW_FILE_MODE)
+            self._exists = True
+
+    def _check_target(self) -> None:
+        """Refuse early: the Emitter hears of it before it sends its data."""
+        with _faults(str(self._target)):
+            try:
+                mode = os.lstat(self._target).st_mode
+            except FileNotFoundError:
+                return
+        if stat.S_ISDIR(mode):
+            raise SinkFault(str(self._target), "it is a folder")
+        if not self._overwrite:
+            raise TargetExists(str(self._target))
+
+    def _check_room(self, size: int | None) -> None:
+        volume = os.statvfs(self._target.parent)
+        free = volume.f_bavail * volume.f_frsize
+        if size is not None and volume.f_blocks and size > free:
+            raise SinkFault(str(self._target), f"it takes {size:,} bytes and {free:,} are free")
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._descriptor is not None
+        with _faults(str(self._target)):
+            _write_all(self._descriptor, data)
+
+    def commit(self) -> str | None:
+        assert self._descriptor is not None
+        with _faults(str(self._target)):
+            os.fsync(self._descriptor)
+            self._close()
+            self._name_it()
+            self._exists = False
+            _sync_folder(self._target.parent)
+        return str(self._target)
+
+    def _name_it(self) -> None:
+        """Give the file its name; ``rename`` would silently replace what appeared meanwhile."""
+        if self._overwrite:
+            os.replace(self._temporary, self._target)
+            return
+        try:
+            os.link(self._temporary, self._target, follow_symlinks=False)
+        except FileExistsError:
+            raise TargetExists(str(self._target)) from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(self._target):
+                raise TargetExists(str(self._target)) from None
+            os.rename(self._temporary, self._target)
+            return
+        os.unlink(self._temporary)
+
+    def discard(self) -> None:
+        self._close()
+        if self._exists:
+            self._exists = False
+            with suppress(OSError):  # the folder is gone or read-only: nothing more can be done for it
+                os.unlink(self._temporary)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextmanager
+def _faults(target: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SinkFault.from_os(target, error) from error
+
+
+def _write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNSYNCABLE:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without this the name itself may not survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)

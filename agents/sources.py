@@ -1,0 +1,211 @@
+"""Where a delivery comes from: bytes, a file, an open descriptor, an iterable.
+
+A source makes its offer before anything is sent, then yields blocks from a thread
+of its own (``Reader`` in workers.py). Its system errors leave as ``SourceFault``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from selo.agents.bodies import Kind, Offer
+from selo.agents.errors import SourceFault
+
+Block = bytes | bytearray | memoryview
+
+_PIPE_SIZE = 1 << 20
+"""Bytes we ask the kernel to give an input pipe (its usual ceiling): fewer, larger records."""
+
+
+class Source(Protocol):
+    """What an Emitter reads."""
+
+    @property
+    def offer(self) -> Offer:
+        """What the delivery is called and how long it is, as far as that is known."""
+
+    def blocks(self, block_size: int) -> Iterator[Block]:
+        """The bytes, in blocks of 1 to ``block_size`` bytes; live input yields what is here.
+
+        Raises:
+            SourceFault: they cannot be read, or changed while they were read.
+        """
+
+    def cancel(self) -> None:
+        """Make a ``blocks`` that waits for input end soon; any thread may call it."""
+
+
+class BytesSource:
+    """Bytes at hand, as a stream or, with ``name``, as a file."""
+
+    def __init__(self, data: bytes, name: str | None = None) -> None:
+        self._data = data
+        self.offer = Offer(Kind.STREAM if name is None else Kind.FILE, name, len(data))
+
+    def blocks(self, block_size: int) -> Iterator[Block]:
+        view = memoryview(self._data)
+        for start in range(0, len(view), block_size):
+            yield view[start : start + block_size]
+
+    def cancel(self) -> None:
+        """Nothing waits here."""
+
+
+class IterableSource:
+    """Whatever an iterable yields, block by block; an error in it becomes a ``SourceFault``."""
+
+    def __init__(self, chunks: Iterable[bytes], name: str | None = None) -> None:
+        self._chunks = chunks
+        self.offer = Offer(Kind.STREAM, name, None)
+
+    def blocks(self, block_size: int) -> Iterator[Block]:
+        try:
+            for chunk in self._chunks:
+                view = memoryview(bytes(chunk))  # a generator may reuse its buffer; we read ahead
+                for start in range(0, len(view), block_size):
+                    yield view[start : start + block_size]
+        except Exception as error:
+            raise SourceFault("the iterable", f"it raised {type(error).__name__}") from error
+
+    def cancel(self) -> None:
+        """An iterable cannot be interrupted; its thread ends with the process."""
+
+
+class FileSource:
+    """A regular file. It is opened at once, so that a wrong path costs no session.
+
+    Raises:
+        SourceFault: it cannot be opened, or is a folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        self._path = os.fspath(path)
+        self._descriptor = _open(self._path)
+        self._before = os.fstat(self._descriptor)
+        self.offer = Offer(Kind.FILE, name or Path(self._path).name, self._before.st_size)
+
+    def blocks(self, block_size: int) -> Iterator[Block]:
+        left = self._before.st_size
+        try:
+            while left and (block := os.read(self._descriptor, min(block_size, left))):
+                left -= len(block)
+                yield block
+            after = os.fstat(self._descriptor)
+        except OSError as error:
+            raise SourceFault.from_os(self._path, error) from error
+        finally:
+            os.close(self._descriptor)
+        self._check_unchanged(after, left)
+
+    def _check_unchanged(self, after: os.stat_result, left: int) -> None:
+        """A file written to while it was read may be a mixture of two states: better no copy."""
+        hint = f"to send a file that is being written, pipe it: selo emit ... - < {self._path}"
+        if left:
+            raise SourceFault(self._path, f"it shrank while it was read, {left:,} bytes are missing", hint)
+        before = self._before
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise SourceFault(self._path, "it changed while it was read", hint)
+
+    def cancel(self) -> None:
+        """A read of a regular file does not wait for anybody."""
+
+
+class DescriptorSource:
+    """An open descriptor (standard input, a pipe, a device), as a stream that leaves at once.
+
+    ``shown_as`` names it in errors.
+    """
+
+    def __init__(self, descriptor: int, name: str | None = None, *, shown_as: str = "standard input") -> None:
+        self._descriptor = descriptor
+        self._shown_as = shown_as
+        self._cancelled, self._cancel = os.pipe()
+        self.offer = Offer(Kind.STREAM, name, _size_left(descriptor))
+
+    def blocks(self, block_size: int) -> Iterator[Block]:
+        _enlarge_pipe(self._descriptor)
+        try:
+            while block := self._read(block_size):
+                yield block
+        except OSError as error:
+            raise SourceFault.from_os(self._shown_as, error) from error
+
+    def _read(self, block_size: int) -> bytes:
+        """What is here now, up to ``block_size``; waits for the first byte only. Empty at the end."""
+        if not self._wait_readable(None):
+            return b""
+        block = os.read(self._descriptor, block_size)
+        if not block or len(block) * 2 > block_size:
+            return block
+        # A busy writer's next portions join this block; an idle one's bytes do not wait for them.
+        parts, length = [block], len(block)
+        while (
+            length < block_size
+            and self._wait_readable(0)
+            and (block := os.read(self._descriptor, block_size - length))
+        ):
+            parts.append(block)
+            length += len(block)
+        return b"".join(parts)
+
+    def _wait_readable(self, timeout: float | None) -> bool:
+        try:
+            readable, _, _ = select.select([self._descriptor, self._cancelled], [], [], timeout)
+        except InterruptedError:
+            return self._wait_readable(timeout)
+        return self._descriptor in readable and self._cancelled not in readable
+
+    def cancel(self) -> None:
+        os.write(self._cancel, b"\0")
+
+
+def open_source(path: str, name: str | None = None) -> Source:
+    """The source for a path: a regular file as a file, anything else that can be read as a stream.
+
+    Raises:
+        SourceFault: it cannot be opened, or is a folder.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise SourceFault.from_os(path, error) from error
+    if stat.S_ISREG(mode):
+        return FileSource(path, name)
+    return DescriptorSource(_open(path), name or Path(path).name, shown_as=path)
+
+
+def _open(path: str) -> int:
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            raise SourceFault(
+                path, "it is a folder", hint="send an archive of it: tar -c FOLDER | selo emit ... -"
+            )
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SourceFault.from_os(path, error) from error
+
+
+def _size_left(descriptor: int) -> int | None:
+    """How many bytes a redirected file still holds; None for pipes and devices."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return max(0, status.st_size - os.lseek(descriptor, 0, os.SEEK_CUR))
+
+
+def _enlarge_pipe(descriptor: int) -> None:
+    import fcntl
+
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+    except AttributeError:
+        pass  # not this system
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EPERM, errno.EBUSY, errno.EINVAL):
+            raise  # EBADF: no pipe; EPERM, EBUSY: the user's quota; anything else is news

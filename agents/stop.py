@@ -1,0 +1,80 @@
+"""A request to end in order: from a signal handler, another thread, or a dying parent.
+
+A flag and a pipe rather than an exception out of a signal handler, which could
+strike between any two instructions, and rather than ``threading.Event``, whose
+lock a handler that interrupts ``wait`` would find taken.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from selo.errors import Interrupted
+
+
+class Stop:
+    """Whether, and by which signal, the work is to end."""
+
+    def __init__(self) -> None:
+        self._signal_number: int | None = None
+        self._wakers: list[Callable[[], None]] = []
+        self._readable, self._writable = os.pipe()
+        os.set_blocking(self._writable, False)
+
+    def request(self, signal_number: int = signal.SIGINT) -> None:
+        """Ask for the end; any thread and any signal handler may. The first request counts."""
+        if self._signal_number is None:
+            self._signal_number = signal_number
+        with suppress(BlockingIOError):  # full already: whoever sleeps on it wakes anyway
+            os.write(self._writable, b"\0")
+        for wake in tuple(self._wakers):
+            wake()
+
+    def check(self) -> None:
+        """Raise if the end was asked for.
+
+        Raises:
+            Interrupted: it was.
+        """
+        if self._signal_number is not None:
+            raise Interrupted(self._signal_number)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not past a request.
+
+        Raises:
+            Interrupted: the end was or is asked for.
+        """
+        self.check()
+        select.select([self._readable], [], [], max(0.0, seconds))
+        self.check()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """While in the block, a request also calls ``wake``."""
+        self._wakers.append(wake)
+        try:
+            yield
+        finally:
+            self._wakers.remove(wake)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A ``Stop`` that SIGINT and SIGTERM request while in the block (main thread only)."""
+    stop = Stop()
+
+    def handle(signal_number: int, _frame: FrameType | None) -> None:
+        stop.request(signal_number)
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

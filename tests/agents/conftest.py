@@ -1,0 +1,224 @@
+"""Two agents and what joins them: the same tests over every transport."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from selo.agents import events
+from selo.agents.emitter import Dial, Emitter
+from selo.agents.receiver import Receiver
+from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
+from selo.agents.sinks import CallableSink, Sink
+from selo.agents.sources import Source
+from selo.agents.stop import Stop
+from selo.config.settings import Settings, load_settings
+from selo.config.trust import Peer
+from selo.crypto.identity import Identity
+from selo.errors import SeloError
+from selo.transport import PipeLeg, memory_pair, pipe_pair
+from selo.transport.base import Listener
+
+PATIENCE = 30.0
+"""Seconds after which a test that should have ended is called hung; nothing waits that long when all is well."""
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who is who."""
+
+    emitter: Identity
+    receiver: Identity
+    stranger: Identity
+
+
+@pytest.fixture(scope="session")
+def parties() -> Parties:
+    """Three identities, made once."""
+    return Parties(*(Identity.generate(os.urandom) for _ in range(3)))
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """The defaults, with waits that suit tests."""
+    return replace(load_settings(), emit_wait=10.0, receive_wait=10.0, idle_limit=5.0, ping_interval=0.5)
+
+
+@dataclass
+class Wire:
+    """A listener and the way to it; ``tap`` only on the memory transport."""
+
+    listener: Listener
+    dial: Dial
+
+
+MakeWire = Callable[..., Wire]
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has a loopback to bind IPv6 on."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(params=["memory", "pipe", "tcp", "tcp6", "ipc"])
+def make_wire(
+    request: pytest.FixtureRequest, parties: Parties, settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeWire]:
+    """Makes the wire between the Emitter and the Receiver, over each transport in turn."""
+    made: list[Listener] = []
+
+    def make(kind: str = request.param, tap: object = None) -> Wire:
+        if kind in ("memory", "pipe"):
+            wire = _private_wire(kind, tap)
+        else:
+            wire = _open_wire(_address(kind, tmp_path_factory), parties, settings)
+        made.append(wire.listener)
+        return wire
+
+    yield make
+    for listener in made:
+        listener.close()
+
+
+@pytest.fixture
+def memory_wire(parties: Parties, settings: Settings) -> Callable[..., Wire]:
+    """Makes a wire in memory, on which a ``tap`` may play the adversary."""
+    return lambda tap=None: _private_wire("memory", tap)
+
+
+def _private_wire(kind: str, tap: object) -> Wire:
+    if kind == "memory":
+        near, far = memory_pair(max_frame=FRAME_MAX, tap=tap)  # type: ignore[arg-type]
+    else:
+        one, two = pipe_pair()
+        near, far = PipeLeg(one, max_frame=FRAME_MAX), PipeLeg(two, max_frame=FRAME_MAX)
+    return Wire(OneLegListener(far, f"{kind}:"), lambda _attempt: near)
+
+
+def _open_wire(url: str, parties: Parties, settings: Settings) -> Wire:
+    fingerprint = parties.receiver.fingerprint
+    listener = listen_on(url, own_fingerprint=fingerprint, settings=settings)
+    return Wire(listener, dial(listener.address, listener_fingerprint=fingerprint, settings=settings))
+
+
+def _address(kind: str, folders: pytest.TempPathFactory) -> str:
+    if kind == "tcp6":
+        if not has_ipv6():
+            pytest.skip("this machine has no IPv6 loopback")
+        return "tcp://[::1]:0"
+    if kind == "ipc":
+        folder = folders.mktemp("ipc")
+        folder.chmod(0o700)
+        return f"ipc://{folder}/s"
+    return "tcp://127.0.0.1:0"
+
+
+@dataclass
+class Side:
+    """What became of one agent: its success or its error, and what it reported."""
+
+    outcome: events.Delivered | None = None
+    error: SeloError | None = None
+    events: list[events.Event] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)
+
+    @property
+    def status(self) -> int:
+        """The exit status that its process would end with."""
+        return 0 if self.error is None else self.error.exit_status
+
+
+@dataclass
+class Run:
+    """Both sides of one delivery, and what reached the sink."""
+
+    emitter: Side = field(default_factory=Side)
+    receiver: Side = field(default_factory=Side)
+    received: bytearray = field(default_factory=bytearray)
+
+
+Deliver = Callable[..., Run]
+
+
+@pytest.fixture
+def deliver(parties: Parties, settings: Settings) -> Deliver:
+    """Run both agents, each in a thread, until both ended; a hang is a failure.
+
+    Keyword arguments: ``sink``, ``emitter`` and ``settings`` replace the usual ones; ``trusted``
+    are the fingerprints that the Receiver accepts; ``before`` is called with the ``Run`` first.
+    """
+
+    def run(
+        wire: Wire,
+        source: Source,
+        *,
+        sink: Sink | None = None,
+        emitter: Identity = parties.emitter,
+        pinned: Identity = parties.receiver,
+        trusted: tuple[Identity, ...] = (parties.emitter,),
+        emitter_settings: Settings = settings,
+        receiver_settings: Settings = settings,
+        before: Callable[[Run], None] = lambda _run: None,
+    ) -> Run:
+        result = Run()
+        emitting = Emitter(
+            identity=emitter,
+            peer=Peer("bob", may_send=False, identity=pinned.public),
+            address=wire.listener.address,
+            dial=wire.dial,
+            source=source,
+            settings=emitter_settings,
+            stop=result.emitter.stop,
+            report=result.emitter.events.append,
+        )
+        receiving = Receiver(
+            identity=parties.receiver,
+            senders={each.fingerprint: Peer("alice", may_send=True, identity=each.public) for each in trusted},
+            make_sink=lambda _sender: sink if sink is not None else CallableSink(result.received.extend),
+            settings=receiver_settings,
+            stop=result.receiver.stop,
+            report=result.receiver.events.append,
+        )
+        before(result)
+        threads = [
+            _start(result.receiver, lambda: receiving.run(wire.listener), wire.listener.close),
+            _start(result.emitter, emitting.run, lambda: None),
+        ]
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads), "an agent hangs"
+        return result
+
+    return run
+
+
+def _start(side: Side, work: Callable[[], events.Delivered], end: Callable[[], None]) -> threading.Thread:
+    def body() -> None:
+        try:
+            side.outcome = work()
+        except SeloError as error:
+            side.error = error
+        finally:
+            end()
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def no_stray_files(tmp_path: Path) -> Iterator[Path]:
+    """A folder that must hold no temporary file when the test is over."""
+    yield tmp_path
+    assert not list(tmp_path.rglob(".selo-*")), "a temporary file was left behind"

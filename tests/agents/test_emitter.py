@@ -1,0 +1,142 @@
+"""Emitter and Receiver against each other, over every transport."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from selo.agents import events
+from selo.agents.errors import DeliveryCut, NotReached, PeerFailed, RefusedByPeer, SourceFault, WrongListener
+from selo.agents.sources import BytesSource, FileSource, IterableSource
+from selo.config.settings import Settings
+from selo.errors import Interrupted
+
+RECORD = 1 << 16
+
+
+@pytest.mark.parametrize("record_size", [32, RECORD])
+@pytest.mark.parametrize("size", ["0", "1", "31", "32", "33", "record", "record+1", "3 records"])
+def test_every_size_arrives_exactly(make_wire, deliver, settings: Settings, record_size: int, size: str) -> None:
+    """Whatever its length, a delivery arrives byte for byte and both sides agree on it."""
+    length = {"record": record_size, "record+1": record_size + 1, "3 records": 3 * record_size}.get(size)
+    data = os.urandom(int(size) if length is None else length)
+    run = deliver(make_wire(), BytesSource(data), emitter_settings=replace(settings, record_size=record_size))
+    assert run.emitter.error is None and run.receiver.error is None
+    assert run.received == data
+    assert run.emitter.outcome.blake3 == run.receiver.outcome.blake3 == blake3(data).hexdigest()
+    assert run.emitter.outcome.bytes == run.receiver.outcome.bytes == len(data)
+    assert run.emitter.outcome.records == run.receiver.outcome.records == -(-len(data) // record_size)
+
+
+def test_many_records_pass_a_small_window(make_wire, deliver, settings: Settings) -> None:
+    """A window much smaller than the delivery is opened again and again by ACKs."""
+    data = os.urandom(300_000)
+    small = replace(settings, record_size=1000, window_bytes=4096, window_records=3)
+    run = deliver(make_wire(), BytesSource(data), emitter_settings=small, receiver_settings=small)
+    assert run.received == data
+    assert run.emitter.outcome is not None
+
+
+def test_milestones_of_the_exercise_are_reported_by_both_agents(make_wire, deliver) -> None:
+    """Each side reports the partner's verified signature, then the DH keys confirmed by MAC."""
+    run = deliver(make_wire(), BytesSource(b"D" * 1024))
+    for side, partner in ((run.emitter, "Receiver"), (run.receiver, "Emitter")):
+        told = [event for event in side.events if isinstance(event, events.PeerVerified | events.KeysConfirmed)]
+        assert [type(event) for event in told] == [events.PeerVerified, events.KeysConfirmed]
+        assert all(event.role == partner for event in told)
+
+
+def test_security_unpinned_receiver_is_refused(make_wire, deliver, parties) -> None:
+    """An Emitter that pinned another key ends with 3 and sends no byte of its source."""
+    run = deliver(make_wire(), BytesSource(b"secret"), pinned=parties.stranger)
+    assert isinstance(run.emitter.error, WrongListener)
+    assert run.emitter.status == 3
+    assert run.received == b""
+
+
+def test_security_unknown_emitter_is_refused(make_wire, deliver, parties, settings: Settings) -> None:
+    """A Receiver that does not know the Emitter says so, stores nothing, and the Emitter ends with 3 or,
+    where the transport has no second connection, with 5."""
+    patient = replace(settings, receive_wait=3.0, emit_wait=2.0)
+    run = deliver(
+        make_wire(),
+        BytesSource(b"data"),
+        emitter=parties.stranger,
+        emitter_settings=patient,
+        receiver_settings=patient,
+    )
+    assert isinstance(run.emitter.error, RefusedByPeer | NotReached)
+    assert run.received == b""
+    assert any(isinstance(event, events.Refused) for event in run.receiver.events)
+
+
+def test_refused_twice_is_a_no(make_wire, deliver, parties, settings: Settings, request) -> None:
+    """Over a transport with listeners, two closes after a verified M2 are told as a refusal, within seconds."""
+    wire = make_wire()
+    if wire.listener.address.startswith(("memory:", "pipe:")):
+        pytest.skip("one connection only")
+    run = deliver(wire, BytesSource(b"data"), emitter=parties.stranger, receiver_settings=replace(settings, receive_wait=3.0))
+    assert isinstance(run.emitter.error, RefusedByPeer)
+    assert run.emitter.status == 3
+    assert parties.stranger.fingerprint.hex() in str(run.emitter.error)
+    assert run.receiver.status == 3
+
+
+def test_source_that_fails_ends_both_sides_with_1(make_wire, deliver) -> None:
+    """A source that breaks in the middle is told to the other side, and nobody reports success."""
+
+    def breaking():
+        yield b"first"
+        raise ValueError("broken")
+
+    run = deliver(make_wire(), IterableSource(breaking()))
+    assert isinstance(run.emitter.error, SourceFault)
+    assert isinstance(run.receiver.error, PeerFailed)
+    assert (run.emitter.status, run.receiver.status) == (1, 1)
+
+
+def test_file_that_shrinks_ends_both_sides_with_1(make_wire, deliver, tmp_path: Path, settings: Settings) -> None:
+    """A file cut short while it is read is an error on both sides."""
+    path = tmp_path / "source"
+    path.write_bytes(os.urandom(200_000))
+    source = FileSource(path)
+    os.truncate(path, 1000)
+    run = deliver(make_wire(), source)
+    assert (run.emitter.status, run.receiver.status) == (1, 1)
+    assert "shrank" in str(run.emitter.error) and "shrank" in str(run.receiver.error)
+
+
+def test_interrupted_emitter_tells_the_receiver(make_wire, deliver) -> None:
+    """Ctrl-C at the Emitter: it ends with 130, the Receiver with 4, at once."""
+    gate = threading.Event()
+
+    def endless(run):
+        def chunks():
+            yield b"begin"
+            run.emitter.stop.request(2)
+            gate.wait(10)
+
+        return chunks()
+
+    holder: list = []
+    source = IterableSource(chunk for run in holder for chunk in endless(run))
+    run = deliver(make_wire(), source, before=holder.append)
+    gate.set()
+    assert isinstance(run.emitter.error, Interrupted)
+    assert (run.emitter.status, run.receiver.status) == (130, 4)
+    assert isinstance(run.receiver.error, DeliveryCut)
+    assert "interrupted" in str(run.receiver.error)
+
+
+def test_nobody_there_ends_with_5(deliver, parties, settings: Settings, make_wire) -> None:
+    """An Emitter whose Receiver never appears gives up after its wait, with 5."""
+    wire = make_wire("tcp")
+    wire.listener.close()
+    run = deliver(wire, BytesSource(b"x"), emitter_settings=replace(settings, emit_wait=0.5))
+    assert isinstance(run.emitter.error, NotReached)
+    assert run.emitter.status == 5
