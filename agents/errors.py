@@ -187,6 +187,7 @@ class NotReached(UnreachableError):
         self.address = address
         self.seconds = seconds
         self.last = last
+        self.suite = suite
         self.hint = (
             f"is `selo receive` running there, on that address? "
             f"This side speaks suite {suite}; compare with --suite there"
@@ -233,5 +234,5 @@ class HandshakeTimeout(UnreachableError):
 
 def words_of(error: OSError) -> str:
     """The system's words for an error, without a capital and without a path."""
-    words = os.strerror(error.errno) if error.errno else str(error)
+    words = os.strerror(error.errno) if error.errno else type(error).__name__
     return words[:1].lower() + words[1:]

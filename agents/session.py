@@ -98,7 +98,7 @@ class Session:
 
     def send_final(self, digest: bytes) -> bytes:
         """Seal FINAL over everything sent so far; returns its plaintext, which RECEIPT must equal."""
-        plaintext = self._sealer.final(digest)
+        plaintext = self._sealer.totals(digest).pack()
         self.send(RecordType.FINAL, plaintext)
         return plaintext
 

@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -52,11 +53,13 @@ class Sink(Protocol):
         """Make what was written durable and visible; returns where it is, if that has a name.
 
         Raises:
-            SinkFault: it could not; nothing is visible under the final name.
+            SinkFault: it could not; under the final name is nothing, or what was there before, or
+                (if only making that durable failed) the whole delivery.
         """
 
     def discard(self) -> None:
-        """Forget what was written; does nothing after ``commit``. May be called twice, at any time."""
+        """Forget what was written; does nothing after ``commit``. May be called twice, at any time,
+        and from another thread while the sink's own hangs in ``write`` or ``commit``."""
 
 
 class CallableSink:
@@ -111,18 +114,19 @@ class FileSink:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        self._path = Path(os.path.realpath(path))
+        self._path = Path(path)
         self._overwrite = overwrite
-        self._inner: Sink | None = None
+        self._inner: _PartialFile | _SpecialFile | None = None
 
     def open(self, offer: Offer) -> None:
         with _faults(str(self._path)):
             special = self._path.exists() and not self._path.is_file() and not self._path.is_dir()
             if special:
-                descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
-                self._inner = DescriptorSink(descriptor, shown_as=str(self._path))
+                # Not by its real path: /dev/stdout and /dev/fd/63 have none that can be opened.
+                self._inner = _SpecialFile(self._path)
             else:
-                self._inner = _PartialFile(self._path, overwrite=self._overwrite)
+                target = Path(os.path.realpath(self._path))
+                self._inner = _PartialFile(target, overwrite=self._overwrite)
         self._inner.open(offer)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -131,8 +135,7 @@ class FileSink:
 
     def commit(self) -> str | None:
         assert self._inner is not None
-        self._inner.commit()
-        return str(self._path)
+        return self._inner.commit()
 
     def discard(self) -> None:
         if self._inner is not None:
@@ -180,6 +183,43 @@ class FolderSink:
             self._file.discard()
 
 
+class _OwnDescriptor:
+    """A descriptor that only the thread that opened it closes.
+
+    Where another thread closed it under a hanging write, its number could be another file's, or a
+    socket's, by the time that write goes on.
+    """
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self.number = os.open(path, flags | os.O_WRONLY | os.O_CLOEXEC, NEW_FILE_MODE)
+        self._thread = threading.get_ident()
+        self._open = True
+
+    def close(self) -> None:
+        if self._open and threading.get_ident() == self._thread:
+            self._open = False
+            os.close(self.number)
+
+
+class _SpecialFile(DescriptorSink):
+    """A device or FIFO; closed at the end, which is how a FIFO's reader learns of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own = _OwnDescriptor(path, os.O_NOCTTY)
+        super().__init__(self._own.number, shown_as=str(path))
+
+    def commit(self) -> str | None:
+        super().commit()
+        with _faults(str(self._path)):
+            self._own.close()
+        return str(self._path)
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._own.close()
+
+
 class _PartialFile:
     """A file under a temporary name in its target's folder until it is whole and synced."""
 
@@ -187,15 +227,14 @@ class _PartialFile:
         self._target = target
         self._overwrite = overwrite
         self._temporary = target.parent / f".selo-{secrets.token_hex(8)}.part"
-        self._descriptor: int | None = None
+        self._own: _OwnDescriptor | None = None
         self._exists = False
 
     def open(self, offer: Offer) -> None:
         self._check_target()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _faults(str(self._target)):
             self._check_room(offer.size)
-            self._descriptor = os.open(self._temporary, flags, NEW_FILE_MODE)
+            self._own = _OwnDescriptor(self._temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
             self._exists = True
 
     def _check_target(self) -> None:
@@ -217,15 +256,15 @@ class _PartialFile:
             raise SinkFault(str(self._target), f"it takes {size:,} bytes and {free:,} are free")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert self._descriptor is not None
+        assert self._own is not None
         with _faults(str(self._target)):
-            _write_all(self._descriptor, data)
+            _write_all(self._own.number, data)
 
     def commit(self) -> str | None:
-        assert self._descriptor is not None
+        assert self._own is not None
         with _faults(str(self._target)):
-            os.fsync(self._descriptor)
-            self._close()
+            os.fsync(self._own.number)
+            self._own.close()
             self._name_it()
             self._exists = False
             _sync_folder(self._target.parent)
@@ -250,16 +289,13 @@ class _PartialFile:
         os.unlink(self._temporary)
 
     def discard(self) -> None:
-        self._close()
+        if self._own is not None:
+            with suppress(OSError):  # what could not be written back at the close is not wanted any more
+                self._own.close()
         if self._exists:
             self._exists = False
             with suppress(OSError):  # the folder is gone or read-only: nothing more can be done for it
                 os.unlink(self._temporary)
-
-    def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 @contextmanager

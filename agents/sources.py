@@ -10,11 +10,13 @@ import errno
 import os
 import select
 import stat
+import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from selo.agents.bodies import Kind, Offer
+from selo.agents.bodies import NAME_MAX, Kind, Offer
 from selo.agents.errors import SourceFault
 
 Block = bytes | bytearray | memoryview
@@ -38,15 +40,19 @@ class Source(Protocol):
         """
 
     def cancel(self) -> None:
-        """Make a ``blocks`` that waits for input end soon; any thread may call it."""
+        """Make a ``blocks`` that waits for input fail soon; any thread may call it."""
 
 
 class BytesSource:
-    """Bytes at hand, as a stream or, with ``name``, as a file."""
+    """Bytes at hand, as a stream or, with ``name``, as a file.
+
+    Raises:
+        SourceFault: ``name`` cannot be a delivery's name.
+    """
 
     def __init__(self, data: bytes, name: str | None = None) -> None:
         self._data = data
-        self.offer = Offer(Kind.STREAM if name is None else Kind.FILE, name, len(data))
+        self.offer = _offer(Kind.STREAM if name is None else Kind.FILE, name, len(data), "bytes")
 
     def blocks(self, block_size: int) -> Iterator[Block]:
         view = memoryview(self._data)
@@ -58,16 +64,22 @@ class BytesSource:
 
 
 class IterableSource:
-    """Whatever an iterable yields, block by block; an error in it becomes a ``SourceFault``."""
+    """Whatever an iterable yields, block by block; an error in it becomes a ``SourceFault``.
 
-    def __init__(self, chunks: Iterable[bytes], name: str | None = None) -> None:
+    Raises:
+        SourceFault: ``name`` cannot be a delivery's name.
+    """
+
+    def __init__(self, chunks: Iterable[Block], name: str | None = None) -> None:
         self._chunks = chunks
-        self.offer = Offer(Kind.STREAM, name, None)
+        self.offer = _offer(Kind.STREAM, name, None, "the iterable")
 
     def blocks(self, block_size: int) -> Iterator[Block]:
         try:
             for chunk in self._chunks:
-                view = memoryview(bytes(chunk))  # a generator may reuse its buffer; we read ahead
+                # A generator may reuse its buffer, and we read ahead. Not bytes(chunk) of anything: an
+                # int, which is what bytes yield when they are iterated, would become that many zeros.
+                view = memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
                 for start in range(0, len(view), block_size):
                     yield view[start : start + block_size]
         except Exception as error:
@@ -78,32 +90,38 @@ class IterableSource:
 
 
 class FileSource:
-    """A regular file. It is opened at once, so that a wrong path costs no session.
+    """A regular file. It is opened at once, so that a wrong path costs no session; read once.
 
     Raises:
-        SourceFault: it cannot be opened, or is a folder.
+        SourceFault: it cannot be opened, is no regular file, or its name cannot be a delivery's.
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         self._path = os.fspath(path)
         self._descriptor = _open(self._path)
+        self._close = weakref.finalize(self, _close, self._descriptor)  # also of a source that is never read
         self._before = os.fstat(self._descriptor)
-        self.offer = Offer(Kind.FILE, name or Path(self._path).name, self._before.st_size)
+        if not stat.S_ISREG(self._before.st_mode):
+            raise SourceFault(self._path, "it is no regular file")
+        self.offer = _offer(Kind.FILE, _name(self._path, name), self._before.st_size, self._path)
 
     def blocks(self, block_size: int) -> Iterator[Block]:
+        if not self._close.alive:
+            raise SourceFault(self._path, "it was read already")
         left = self._before.st_size
         try:
             while left and (block := os.read(self._descriptor, min(block_size, left))):
                 left -= len(block)
                 yield block
+            more = os.read(self._descriptor, 1)
             after = os.fstat(self._descriptor)
         except OSError as error:
             raise SourceFault.from_os(self._path, error) from error
         finally:
-            os.close(self._descriptor)
-        self._check_unchanged(after, left)
+            self._close()
+        self._check_unchanged(after, left, more)
 
-    def _check_unchanged(self, after: os.stat_result, left: int) -> None:
+    def _check_unchanged(self, after: os.stat_result, left: int, more: bytes) -> None:
         """A file written to while it was read may be a mixture of two states: better no copy."""
         hint = f"to send a file that is being written, pipe it: selo emit ... - < {self._path}"
         if left:
@@ -111,6 +129,8 @@ class FileSource:
         before = self._before
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise SourceFault(self._path, "it changed while it was read", hint)
+        if more:  # files of /proc say that they are empty
+            raise SourceFault(self._path, "it holds more than its size says", hint)
 
     def cancel(self) -> None:
         """A read of a regular file does not wait for anybody."""
@@ -119,18 +139,35 @@ class FileSource:
 class DescriptorSource:
     """An open descriptor (standard input, a pipe, a device), as a stream that leaves at once.
 
-    ``shown_as`` names it in errors.
+    ``shown_as`` names it in errors; an ``owned`` descriptor is closed with the source.
+
+    Raises:
+        SourceFault: it is not open, or ``name`` cannot be a delivery's name.
     """
 
-    def __init__(self, descriptor: int, name: str | None = None, *, shown_as: str = "standard input") -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        name: str | None = None,
+        *,
+        shown_as: str = "standard input",
+        owned: bool = False,
+    ) -> None:
+        if owned:
+            weakref.finalize(self, _close, descriptor)
         self._descriptor = descriptor
         self._shown_as = shown_as
+        try:
+            size = _size_left(descriptor)
+        except OSError as error:
+            raise SourceFault.from_os(shown_as, error) from error
+        self.offer = _offer(Kind.STREAM, name, size, shown_as)
         self._cancelled, self._cancel = os.pipe()
-        self.offer = Offer(Kind.STREAM, name, _size_left(descriptor))
+        weakref.finalize(self, _close, self._cancelled, self._cancel)
 
     def blocks(self, block_size: int) -> Iterator[Block]:
-        _enlarge_pipe(self._descriptor)
         try:
+            _enlarge_pipe(self._descriptor)
             while block := self._read(block_size):
                 yield block
         except OSError as error:
@@ -138,8 +175,7 @@ class DescriptorSource:
 
     def _read(self, block_size: int) -> bytes:
         """What is here now, up to ``block_size``; waits for the first byte only. Empty at the end."""
-        if not self._wait_readable(None):
-            return b""
+        self._wait_readable(None)
         block = os.read(self._descriptor, block_size)
         if not block or len(block) * 2 > block_size:
             return block
@@ -154,12 +190,15 @@ class DescriptorSource:
             length += len(block)
         return b"".join(parts)
 
-    def _wait_readable(self, timeout: float | None) -> bool:
-        try:
-            readable, _, _ = select.select([self._descriptor, self._cancelled], [], [], timeout)
-        except InterruptedError:
-            return self._wait_readable(timeout)
-        return self._descriptor in readable and self._cancelled not in readable
+    def _wait_readable(self, timeout: int | None) -> bool:
+        """Whether a read would not wait; ``timeout`` in milliseconds, None: until it is so."""
+        poller = select.poll()  # not select(), which fails in a process with more than 1,024 descriptors
+        poller.register(self._descriptor, select.POLLIN)
+        poller.register(self._cancelled, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poller.poll(timeout)}
+        if self._cancelled in ready:  # no end in order: what came is not all there was
+            raise SourceFault(self._shown_as, "reading it was cancelled")
+        return self._descriptor in ready
 
     def cancel(self) -> None:
         os.write(self._cancel, b"\0")
@@ -169,7 +208,7 @@ def open_source(path: str, name: str | None = None) -> Source:
     """The source for a path: a regular file as a file, anything else that can be read as a stream.
 
     Raises:
-        SourceFault: it cannot be opened, or is a folder.
+        SourceFault: it cannot be opened, is a folder, or its name cannot be a delivery's.
     """
     try:
         mode = os.stat(path).st_mode
@@ -177,7 +216,7 @@ def open_source(path: str, name: str | None = None) -> Source:
         raise SourceFault.from_os(path, error) from error
     if stat.S_ISREG(mode):
         return FileSource(path, name)
-    return DescriptorSource(_open(path), name or Path(path).name, shown_as=path)
+    return DescriptorSource(_open(path), _name(path, name), shown_as=path, owned=True)
 
 
 def _open(path: str) -> int:
@@ -186,9 +225,35 @@ def _open(path: str) -> int:
             raise SourceFault(
                 path, "it is a folder", hint="send an archive of it: tar -c FOLDER | selo emit ... -"
             )
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Opening a FIFO that nobody writes would wait, and no signal ends that: it is waited for in `blocks`.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        return descriptor
     except OSError as error:
         raise SourceFault.from_os(path, error) from error
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        with suppress(OSError):  # nothing was written to it
+            os.close(descriptor)
+
+
+def _name(path: str, name: str | None) -> str:
+    return Path(path).name if name is None else name
+
+
+def _offer(kind: Kind, name: str | None, size: int | None, source: str) -> Offer:
+    """The offer, if the protocol can say the name: names on a disk need not be UTF-8."""
+    try:
+        legal = name is None or 0 < len(name.encode()) <= NAME_MAX
+    except UnicodeEncodeError:
+        legal = False
+    if not legal:
+        raise SourceFault(
+            source, f"its name is not 1 to {NAME_MAX} bytes of UTF-8", hint="choose another with --as NAME"
+        )
+    return Offer(kind, name, size)
 
 
 def _size_left(descriptor: int) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -25,6 +26,8 @@ class Stop:
         self._wakers: list[Callable[[], None]] = []
         self._readable, self._writable = os.pipe()
         os.set_blocking(self._writable, False)
+        # The pipe ends with the object and not with a block: a thread that still holds it may request.
+        weakref.finalize(self, _close, self._readable, self._writable).atexit = False
 
     def request(self, signal_number: int = signal.SIGINT) -> None:
         """Ask for the end; any thread and any signal handler may. The first request counts."""
@@ -51,7 +54,9 @@ class Stop:
             Interrupted: the end was or is asked for.
         """
         self.check()
-        select.select([self._readable], [], [], max(0.0, seconds))
+        poller = select.poll()  # not select(), which fails in a process with more than 1,024 descriptors
+        poller.register(self._readable, select.POLLIN)
+        poller.poll(max(0.0, seconds) * 1000)
         self.check()
 
     @contextmanager
@@ -62,6 +67,11 @@ class Stop:
             yield
         finally:
             self._wakers.remove(wake)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @contextmanager

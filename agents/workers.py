@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from blake3 import blake3
 
@@ -187,7 +188,7 @@ class Writer:
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
             if self._thread.is_alive():
-                self._sink.discard()  # it hangs in a write; what can be removed from here is removed
+                self._discard()  # it hangs in a write; what can be removed from here is removed
 
     def _run(self, offer: Offer) -> None:
         try:
@@ -198,8 +199,12 @@ class Writer:
             self.failure = InternalFault(error)
         finally:
             if not self.stored:
-                self._sink.discard()
+                self._discard()
             self._wake()
+
+    def _discard(self) -> None:
+        with suppress(Exception):  # a foreign sink's bug; the first failure is the one to report
+            self._sink.discard()
 
     def _store(self, offer: Offer) -> None:
         self._sink.open(offer)

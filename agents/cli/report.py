@@ -110,17 +110,11 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
         case events.Connected():
             return f"connection with {printable(event.peer_address)}" if verbose else ""
         case events.PeerVerified():
-            return (
-                f"{event.role} {event.peer}: signature verified, {event.fingerprint.hex()}" if verbose else ""
-            )
+            return f"{event.peer}'s signature verified, {_short(event.fingerprint)}" if verbose else ""
         case events.KeysConfirmed():
-            return f"{event.role}: valid DH (MAC)" if verbose else ""
+            return "valid DH (MAC)" if verbose else ""
         case events.Established():
-            return (
-                f"session established, suite {event.suite}, transcript {event.transcript.hex()}"
-                if verbose
-                else ""
-            )
+            return f"session established, suite {event.suite}, {_short(event.transcript)}" if verbose else ""
         case events.Opened():
             label = printable(event.label) if event.label is not None else f"a {event.kind}"
             return f"{label}, {size_words(event.size)}" if event.size is not None else label
@@ -139,6 +133,11 @@ def delivered_words(event: events.Delivered) -> str:
         unsent = "" if event.receipt == "sent" else "; the link was lost before the receipt could be sent"
         head = f"received from {event.peer}{place}{unsent}"
     return f"{head}: {event.bytes:,} bytes in {event.seconds:.2f} s ({rate}/s)\nselo: blake3 {event.blake3}"
+
+
+def _short(value: bytes) -> str:
+    """Enough to tell two values apart at a glance; ``--json`` shows them whole."""
+    return f"{value[:8].hex()}..."
 
 
 def size_words(size: int) -> str:

@@ -73,7 +73,10 @@ def has_ipv6() -> bool:
 
 @pytest.fixture(params=["memory", "pipe", "tcp", "tcp6", "ipc"])
 def make_wire(
-    request: pytest.FixtureRequest, parties: Parties, settings: Settings, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    parties: Parties,
+    settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MakeWire]:
     """Makes the wire between the Emitter and the Receiver, over each transport in turn."""
     made: list[Listener] = []
@@ -184,7 +187,9 @@ def deliver(parties: Parties, settings: Settings) -> Deliver:
         )
         receiving = Receiver(
             identity=parties.receiver,
-            senders={each.fingerprint: Peer("alice", may_send=True, identity=each.public) for each in trusted},
+            senders={
+                each.fingerprint: Peer("alice", may_send=True, identity=each.public) for each in trusted
+            },
             make_sink=lambda _sender: sink if sink is not None else CallableSink(result.received.extend),
             settings=receiver_settings,
             stop=result.receiver.stop,

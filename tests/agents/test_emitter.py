@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from selo.agents import events
-from selo.agents.errors import DeliveryCut, NotReached, PeerFailed, RefusedByPeer, SourceFault, WrongListener
+from selo.agents.errors import DeliveryCut, NotReached, PeerFailed, RefusedByPeer, SourceFault
 from selo.agents.sources import BytesSource, FileSource, IterableSource
 from selo.config.settings import Settings
 from selo.errors import Interrupted
@@ -21,7 +21,9 @@ RECORD = 1 << 16
 
 @pytest.mark.parametrize("record_size", [32, RECORD])
 @pytest.mark.parametrize("size", ["0", "1", "31", "32", "33", "record", "record+1", "3 records"])
-def test_every_size_arrives_exactly(make_wire, deliver, settings: Settings, record_size: int, size: str) -> None:
+def test_every_size_arrives_exactly(
+    make_wire, deliver, settings: Settings, record_size: int, size: str
+) -> None:
     """Whatever its length, a delivery arrives byte for byte and both sides agree on it."""
     length = {"record": record_size, "record+1": record_size + 1, "3 records": 3 * record_size}.get(size)
     data = os.urandom(int(size) if length is None else length)
@@ -46,16 +48,26 @@ def test_milestones_of_the_exercise_are_reported_by_both_agents(make_wire, deliv
     """Each side reports the partner's verified signature, then the DH keys confirmed by MAC."""
     run = deliver(make_wire(), BytesSource(b"D" * 1024))
     for side, partner in ((run.emitter, "Receiver"), (run.receiver, "Emitter")):
-        told = [event for event in side.events if isinstance(event, events.PeerVerified | events.KeysConfirmed)]
+        told = [
+            event for event in side.events if isinstance(event, events.PeerVerified | events.KeysConfirmed)
+        ]
         assert [type(event) for event in told] == [events.PeerVerified, events.KeysConfirmed]
         assert all(event.role == partner for event in told)
 
 
-def test_security_unpinned_receiver_is_refused(make_wire, deliver, parties) -> None:
-    """An Emitter that pinned another key ends with 3 and sends no byte of its source."""
-    run = deliver(make_wire(), BytesSource(b"secret"), pinned=parties.stranger)
-    assert isinstance(run.emitter.error, WrongListener)
-    assert run.emitter.status == 3
+def test_security_unpinned_receiver_gets_nothing(make_wire, deliver, parties, settings: Settings) -> None:
+    """An Emitter that pinned another key sends no byte of its source, also where no gate stops it first:
+    the Receiver does not answer an M1 that was not made for it."""
+    brief = replace(settings, emit_wait=2.0, receive_wait=2.0)
+    run = deliver(
+        make_wire(),
+        BytesSource(b"x"),
+        pinned=parties.stranger,
+        emitter_settings=brief,
+        receiver_settings=brief,
+    )
+    assert isinstance(run.emitter.error, NotReached)
+    assert any(isinstance(event, events.Refused) for event in run.receiver.events)
     assert run.received == b""
 
 
@@ -80,7 +92,12 @@ def test_refused_twice_is_a_no(make_wire, deliver, parties, settings: Settings, 
     wire = make_wire()
     if wire.listener.address.startswith(("memory:", "pipe:")):
         pytest.skip("one connection only")
-    run = deliver(wire, BytesSource(b"data"), emitter=parties.stranger, receiver_settings=replace(settings, receive_wait=3.0))
+    run = deliver(
+        wire,
+        BytesSource(b"data"),
+        emitter=parties.stranger,
+        receiver_settings=replace(settings, receive_wait=3.0),
+    )
     assert isinstance(run.emitter.error, RefusedByPeer)
     assert run.emitter.status == 3
     assert parties.stranger.fingerprint.hex() in str(run.emitter.error)
@@ -100,7 +117,9 @@ def test_source_that_fails_ends_both_sides_with_1(make_wire, deliver) -> None:
     assert (run.emitter.status, run.receiver.status) == (1, 1)
 
 
-def test_file_that_shrinks_ends_both_sides_with_1(make_wire, deliver, tmp_path: Path, settings: Settings) -> None:
+def test_file_that_shrinks_ends_both_sides_with_1(
+    make_wire, deliver, tmp_path: Path, settings: Settings
+) -> None:
     """A file cut short while it is read is an error on both sides."""
     path = tmp_path / "source"
     path.write_bytes(os.urandom(200_000))

@@ -21,7 +21,9 @@ from selo.config.trust import Peer
 def test_file_appears_whole_under_its_name(make_wire, deliver, no_stray_files: Path) -> None:
     """A file goes into the folder under the name it brought, for its owner alone."""
     data = os.urandom(100_000)
-    run = deliver(make_wire(), BytesSource(data, "report.pdf"), sink=FolderSink(no_stray_files, sender="alice"))
+    run = deliver(
+        make_wire(), BytesSource(data, "report.pdf"), sink=FolderSink(no_stray_files, sender="alice")
+    )
     assert run.emitter.status == run.receiver.status == 0
     assert (no_stray_files / "report.pdf").read_bytes() == data
     assert (no_stray_files / "report.pdf").stat().st_mode & 0o777 == 0o600
@@ -48,7 +50,9 @@ def test_security_abort_text_holds_no_local_path(make_wire, deliver, no_stray_fi
     assert str(no_stray_files) not in str(run.emitter.error)
 
 
-def test_sink_that_fails_in_the_middle_ends_both_sides_with_1(make_wire, deliver, no_stray_files: Path) -> None:
+def test_sink_that_fails_in_the_middle_ends_both_sides_with_1(
+    make_wire, deliver, no_stray_files: Path
+) -> None:
     """A disk that fills up half-way is a sentence on both sides, and no file."""
 
     class Full(FileSink):

@@ -1,0 +1,60 @@
+"""`selo keygen` and `selo id`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from selo.agents.cli.common import Context, write_output
+from selo.agents.cli.terminal import printable
+from selo.agents.cli.words import fingerprint_digits, fingerprint_words
+from selo.crypto.identity import PublicIdentity
+
+_NEXT_STEPS = """
+next:
+  selo id --export > {name}.id        write your public identity, and give that file to your peer
+  selo trust add PEER peer.id         add your peer's; with --may-send it may deliver to you
+"""
+
+
+def keygen(arguments: Namespace, context: Context) -> int:
+    """Make the home's identity and show it.
+
+    Raises:
+        UsageError, LocalFault: see ``Home.create_identity`` and ``Context.passphrase``.
+    """
+    identity = context.home.create_identity(name=arguments.name, passphrase=context.passphrase())
+    _show(context, "identity-created", identity.public, arguments.name)
+    context.note(_NEXT_STEPS.format(name=arguments.name or "me"))
+    return 0
+
+
+def show(arguments: Namespace, context: Context) -> int:
+    """Show the home's public identity, or write it out.
+
+    Raises:
+        UsageError, LocalFault: see ``Home.load_public_identity`` and ``Context.passphrase``.
+    """
+    public, name = context.home.load_public_identity(context.passphrase())
+    if arguments.export:
+        write_output(public.to_text(name).rstrip("\n"))
+    else:
+        _show(context, "identity", public, name)
+    return 0
+
+
+def describe(fingerprint: bytes) -> str:
+    """The two lines by which people compare a fingerprint."""
+    return f"fingerprint  {fingerprint_digits(fingerprint)}\nwords        {fingerprint_words(fingerprint)}"
+
+
+def _show(context: Context, event: str, public: PublicIdentity, name: str | None) -> None:
+    context.result(
+        f"name         {printable(name or '-')}\n"
+        f"file         {printable(str(context.home.public_identity_file))}\n"
+        f"{describe(public.fingerprint)}",
+        event,
+        name=name,
+        file=str(context.home.public_identity_file),
+        fingerprint=public.fingerprint.hex(),
+        words=fingerprint_words(public.fingerprint),
+    )

@@ -1,0 +1,150 @@
+"""Files of the home: read whole and bounded, written whole or not at all.
+
+Every error of the operating system becomes a ``FileFault`` here, so nothing
+above needs to know about ``OSError``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from selo.config.errors import Exposed, FileFault
+
+SIZE_MAX = 64 << 10
+"""Bytes. The largest file of a home, a private identity, has less than a quarter of this."""
+
+
+def read_file(path: Path) -> bytes:
+    """The whole file.
+
+    Raises:
+        FileFault: it cannot be read, or is larger than ``SIZE_MAX``.
+        FileNotFoundError: there is none; the one error of the system that callers tell apart.
+    """
+    with _faults("read", path, FileNotFoundError), open(path, "rb") as file:
+        data = file.read(SIZE_MAX + 1)
+    if len(data) > SIZE_MAX:
+        raise FileFault("read", path, f"it is larger than {SIZE_MAX} bytes")
+    return data
+
+
+def read_private_file(path: Path) -> bytes:
+    """The whole of a file that only its owner may reach.
+
+    Raises:
+        Exposed: others can.
+        FileFault, FileNotFoundError: as for ``read_file``.
+    """
+    require_private(path, 0o600)
+    return read_file(path)
+
+
+def require_private(path: Path, wanted: int) -> None:
+    """Refuse a file or folder whose mode lets group or others in; ``wanted`` is the mode to advise.
+
+    Raises:
+        Exposed: it does.
+        FileNotFoundError: there is none.
+        FileFault: the system refuses to say.
+    """
+    with _faults("read", path, FileNotFoundError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Exposed(path, mode, wanted)
+
+
+def write_new_file(path: Path, data: bytes) -> None:
+    """Write a file of mode 0600 that does not exist yet. After a crash it is there whole, or not at all.
+
+    Raises:
+        FileExistsError: something has that name already; it is unchanged.
+        FileFault: the system refused.
+    """
+    with _faults("write", path, FileExistsError), _synced_draft(path, data) as draft:
+        # link, not rename: rename would replace whoever was faster.
+        os.link(draft, path)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write or replace a file of mode 0600: a reader, and a crash, see the old one or the new one.
+
+    Raises:
+        FileFault: the system refused.
+    """
+    with _faults("write", path), _synced_draft(path, data) as draft:
+        os.replace(draft, path)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file for good.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileFault: the system refused.
+    """
+    with _faults("remove", path, FileNotFoundError):
+        path.unlink()
+        _sync_folder(path.parent)
+
+
+def list_folder(path: Path) -> list[str]:
+    """The names of what is in a folder; of none, if there is no such folder.
+
+    Raises:
+        FileFault: the system refused.
+    """
+    with _faults("read", path):
+        try:
+            return os.listdir(path)
+        except FileNotFoundError:
+            return []
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder of mode 0700 and what is missing above it; one that exists is left as it is.
+
+    Raises:
+        FileFault: the system refused.
+    """
+    with _faults("make the folder", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def _synced_draft(path: Path, data: bytes) -> Iterator[str]:
+    """A temporary neighbour of ``path`` that holds ``data`` on disk; then the folder is synced."""
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+        _sync_folder(path.parent)
+    finally:
+        with suppress(FileNotFoundError):  # os.replace has taken it
+            os.unlink(draft)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _faults(action: str, path: Path, passing: type[OSError] | None = None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if passing is not None and isinstance(error, passing):
+            raise
+        raise FileFault.from_os(action, path, error) from error

@@ -1,0 +1,83 @@
+"""Durations and sizes as a person writes them.
+
+Both parsers take text, a TOML number or a flag's text alike, and raise
+``ValueError`` without words: the caller knows what to name (config/settings.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", re.ASCII)
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+# Only the unambiguous units: `64K` and `64kB` mean 64,000 to some and 65,536 to others.
+_BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+DURATION_FORM = "a duration such as 500ms, 30s, 10m or 1h"
+SIZE_FORM = "a size such as 4096, 64KiB or 1MiB"
+COUNT_FORM = "a whole number"
+
+
+def parse_duration(value: object) -> float:
+    """Seconds, from `500ms`, `30s`, `10m`, `1h`, or a plain number of seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    number, scale = _split(value, _SECONDS)
+    return number * scale
+
+
+def parse_size(value: object) -> int:
+    """Bytes, from `64KiB`, `1.5MiB`, `1GiB`, or a plain number of bytes.
+
+    Raises:
+        ValueError: it is none of these, or not a whole number of bytes.
+    """
+    number, scale = _split(value, _BYTES)
+    return _whole(number * scale)
+
+
+def parse_count(value: object) -> int:
+    """A whole number of things, without a unit.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number, _ = _split(value, {"": 1})
+    return _whole(number)
+
+
+def show_duration(seconds: float) -> str:
+    """The duration in its largest whole unit: `90` is `90s`, `3600` is `1h`, `0.5` is `500ms`."""
+    for unit, scale in (("h", 3600), ("m", 60)):
+        if seconds >= scale and seconds % scale == 0:
+            return f"{seconds // scale:.0f}{unit}"
+    return f"{seconds * 1000:.12g}ms" if 0 < seconds < 1 else f"{seconds:.12g}s"
+
+
+def show_size(size: int) -> str:
+    """The size in its largest whole unit: `65536` is `64KiB`."""
+    for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= scale and size % scale == 0:
+            return f"{size // scale}{unit}"
+    return f"{size} bytes"
+
+
+def _split(value: object, units: dict[str, float] | dict[str, int]) -> tuple[float, float]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number, unit = float(value), ""
+    elif isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
+        number, unit = float(match[1]), match[2]
+    else:
+        raise ValueError(value)
+    if not math.isfinite(number) or number < 0 or unit not in units:
+        raise ValueError(value)
+    return number, units[unit]
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise ValueError(number)
+    return int(number)

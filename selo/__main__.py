@@ -1,0 +1,5 @@
+"""`python -m selo` is the program `selo`."""
+
+from selo.agents.cli.main import entry
+
+entry()

@@ -1,0 +1,134 @@
+"""The session against an adversary who owns the wire, and against silence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from selo.agents.sources import BytesSource
+from selo.config.settings import Settings
+
+DATA = os.urandom(1000)
+RECORD_SIZE = 256
+
+Tap = Callable[[object, bytes], list[bytes]]
+
+
+class OnFrame:
+    """Lets all frames of one sender pass but the one of a given number, which ``act`` replaces."""
+
+    def __init__(self, number: int, act: Callable[[bytes], list[bytes]], sender: int) -> None:
+        self._number = number
+        self._act = act
+        self._sender = sender
+        self._senders: list[object] = []
+        self._count = 0
+        self.struck = False
+
+    def __call__(self, direction: object, frame: bytes) -> list[bytes]:
+        if direction not in self._senders:
+            self._senders.append(direction)  # the Emitter speaks first
+        if self._senders.index(direction) != self._sender:
+            return [frame]
+        self._count += 1
+        if self._count - 1 != self._number:
+            return [frame]
+        self.struck = True
+        return self._act(bytes(frame))
+
+
+def flip(position: int) -> Callable[[bytes], list[bytes]]:
+    """One bit of the byte at ``position`` (from the end if negative) changed."""
+
+    def act(frame: bytes) -> list[bytes]:
+        changed = bytearray(frame)
+        changed[position] ^= 1
+        return [bytes(changed)]
+
+    return act
+
+
+STRIKES: dict[str, Callable[[bytes], list[bytes]]] = {
+    "dropped": lambda frame: [],
+    "doubled": lambda frame: [frame, frame],
+    "cut by one byte": lambda frame: [frame[:-1]],
+    "one byte longer": lambda frame: [frame + b"\0"],
+    "emptied": lambda frame: [b""],
+    "preceded by garbage": lambda frame: [b"garbage", frame],
+    "first byte changed": flip(0),
+    "kind changed": flip(1),
+    "header changed": flip(6),
+    "middle changed": flip(30),
+    "tag changed": flip(-1),
+}
+
+# M1, M3, OPEN, four DATA, FINAL leave the Emitter; M2, M4, and ACKs and the RECEIPT leave the Receiver.
+EMITTER_FRAMES = 8
+RECEIVER_FRAMES = 4
+
+
+@pytest.fixture
+def brisk(settings: Settings) -> Settings:
+    """Deadlines short enough that a test of silence does not take long."""
+    return replace(
+        settings,
+        record_size=RECORD_SIZE,
+        first_message_deadline=0.5,
+        handshake_deadline=0.5,
+        idle_limit=0.8,
+        ping_interval=30.0,
+        emit_wait=0.7,
+        receive_wait=0.7,
+        close_grace=0.3,
+    )
+
+
+@pytest.mark.parametrize("strike", STRIKES)
+@pytest.mark.parametrize(
+    ("sender", "number"),
+    [(0, number) for number in range(EMITTER_FRAMES)] + [(1, number) for number in range(RECEIVER_FRAMES)],
+)
+def test_security_no_tampering_with_any_frame_goes_unnoticed(
+    memory_wire, deliver, brisk: Settings, sender: int, number: int, strike: str
+) -> None:
+    """Whatever is done to any one frame: nobody hangs, and the Emitter reports success only if the
+    Receiver stored exactly what was sent."""
+    tap = OnFrame(number, STRIKES[strike], sender)
+    run = deliver(memory_wire(tap), BytesSource(DATA), emitter_settings=brisk, receiver_settings=brisk)
+    if not tap.struck:
+        assert number >= 2, "the frame to be struck was never sent"
+        return  # ACKs may be joined: there were fewer frames this time
+    assert DATA.startswith(run.received), "bytes that were never sent reached the sink"
+    if run.receiver.outcome is not None:
+        assert run.received == DATA, "the Receiver took a cut stream for a whole one"
+    if run.emitter.error is None:
+        # A second copy of the very last frame comes when all is said.
+        assert (sender, strike) == (1, "doubled"), "the Emitter took a tampered session for a good one"
+        assert run.receiver.outcome is not None
+
+
+@pytest.mark.parametrize("number", range(2, EMITTER_FRAMES - 1))
+def test_security_swapped_records_are_refused(memory_wire, deliver, brisk: Settings, number: int) -> None:
+    """Two neighbouring records in the wrong order end the session."""
+    held: list[bytes] = []
+
+    class Swap(OnFrame):
+        def __call__(self, direction: object, frame: bytes) -> list[bytes]:
+            passed = super().__call__(direction, frame)
+            if held and passed == [frame] and self._senders.index(direction) == 0:
+                return [frame, held.pop()]
+            return passed
+
+    def hold(frame: bytes) -> list[bytes]:
+        held.append(frame)
+        return []
+
+    run = deliver(
+        memory_wire(Swap(number, hold, 0)), BytesSource(DATA), emitter_settings=brisk, receiver_settings=brisk
+    )
+    assert run.emitter.error is not None and run.receiver.error is not None
+    assert run.receiver.status == 4
+    assert DATA.startswith(run.received)

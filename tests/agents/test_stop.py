@@ -1,0 +1,182 @@
+"""A request to end: from signal handlers, threads and late-comers."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import threading
+import time
+
+import pytest
+
+from selo.agents.stop import Stop, stop_on_signals
+from selo.errors import Interrupted
+
+LONG = 60.0
+"""Seconds of a sleep that must be cut short; nothing waits that long when all is well."""
+
+
+def descriptors() -> int:
+    """How many descriptors this process has open."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_sleep_with_its_own_exit_status(number: signal.Signals) -> None:
+    """A real signal during ``sleep`` raises Interrupted there, with 128 + its number."""
+    started = time.monotonic()
+    with stop_on_signals() as stop:
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), number))
+        timer.start()
+        with pytest.raises(Interrupted) as caught:
+            stop.sleep(LONG)
+        timer.join()
+    assert time.monotonic() - started < LONG / 2
+    assert caught.value.signal_number == number
+    assert caught.value.exit_status == 128 + number
+
+
+def test_a_thread_ends_a_sleep() -> None:
+    """A request from another thread does the same; without a number it counts as SIGINT."""
+    stop = Stop()
+    timer = threading.Timer(0.05, stop.request)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted) as caught:
+        stop.sleep(LONG)
+    timer.join()
+    assert time.monotonic() - started < LONG / 2
+    assert caught.value.exit_status == 130
+
+
+def test_a_request_before_the_sleep_counts() -> None:
+    """There is no moment at which a request could be missed."""
+    stop = Stop()
+    stop.request(signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        stop.sleep(LONG)
+
+
+def test_without_a_request_nothing_is_raised() -> None:
+    """Sleeping for no time, negative time or a moment, and checking, are quiet."""
+    stop = Stop()
+    stop.check()
+    for seconds in (0.0, -1.0, 0.01):
+        stop.sleep(seconds)
+
+
+def test_a_sleep_without_a_request_lasts_its_time() -> None:
+    """It is a sleep: not over at once."""
+    started = time.monotonic()
+    Stop().sleep(0.05)
+    assert time.monotonic() - started >= 0.05
+
+
+def test_the_first_request_counts() -> None:
+    """The status is that of the first signal, and more of them than a pipe holds change nothing."""
+    stop = Stop()
+    stop.request(signal.SIGTERM)
+    for _ in range(1 << 17):
+        stop.request(signal.SIGINT)
+    for _ in range(2):
+        with pytest.raises(Interrupted) as caught:
+            stop.check()
+        assert caught.value.exit_status == 143
+
+
+def test_a_request_calls_the_wakers_of_open_blocks_only() -> None:
+    """``waking`` lasts as long as its block, also when blocks are nested or end with an error."""
+    stop, woken = Stop(), []
+    with stop.waking(lambda: woken.append("outer")):
+        with pytest.raises(RuntimeError), stop.waking(lambda: woken.append("ended")):
+            raise RuntimeError
+        with stop.waking(lambda: woken.append("inner")):
+            stop.request()
+            assert woken == ["outer", "inner"]
+        stop.request()
+        assert woken == ["outer", "inner", "outer"]
+    stop.request()
+    assert woken == ["outer", "inner", "outer"]
+
+
+def test_a_signal_calls_the_waker() -> None:
+    """What waits in a leg's ``wait`` is woken from the handler itself."""
+    woken = threading.Event()
+    with stop_on_signals() as stop, stop.waking(woken.set):
+        signal.raise_signal(signal.SIGTERM)
+        assert woken.is_set()
+        with pytest.raises(Interrupted):
+            stop.check()
+
+
+def test_signals_are_restored_after_the_block() -> None:
+    """Whatever handlers there were, the block gives them back, however it ends."""
+
+    def ours(_number: int, _frame: object) -> None:
+        """A handler of the calling program."""
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    originals = [signal.getsignal(number) for number in numbers]
+    try:
+        for handlers in ((ours, signal.SIG_IGN), (signal.default_int_handler, signal.SIG_DFL)):
+            for number, handler in zip(numbers, handlers, strict=True):
+                signal.signal(number, handler)
+            with stop_on_signals():
+                assert not {signal.getsignal(number) for number in numbers} & set(handlers)
+            assert tuple(signal.getsignal(number) for number in numbers) == handlers
+            with pytest.raises(RuntimeError), stop_on_signals():
+                raise RuntimeError
+            assert tuple(signal.getsignal(number) for number in numbers) == handlers
+    finally:
+        for number, handler in zip(numbers, originals, strict=True):
+            signal.signal(number, handler)
+
+
+def test_no_descriptor_is_left_behind() -> None:
+    """A Stop's pipe ends with it: a program that makes thousands does not run out of descriptors."""
+    before = descriptors()
+    for _ in range(100):
+        Stop()
+        with stop_on_signals() as stop:
+            stop.request()
+        del stop
+    assert descriptors() == before
+
+
+def test_a_late_request_does_no_harm() -> None:
+    """A thread that still holds the Stop after its block may request, and writes into nobody else's pipe."""
+    with stop_on_signals() as stop:
+        pass
+    readable, writable = os.pipe()
+    try:
+        stop.request()
+        os.set_blocking(readable, False)
+        with pytest.raises(BlockingIOError):
+            os.read(readable, 1)
+    finally:
+        os.close(readable)
+        os.close(writable)
+    with pytest.raises(Interrupted):
+        stop.check()
+
+
+def test_a_process_with_many_descriptors_can_sleep() -> None:
+    """A Stop works where its pipe has a number above the 1,024 that select() takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip("this process may not open that many")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        stop = Stop()
+        stop.sleep(0.0)
+        stop.request()
+        with pytest.raises(Interrupted):
+            stop.sleep(LONG)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

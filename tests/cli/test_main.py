@@ -1,0 +1,202 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from selo import __version__, errors
+from selo.agents.cli import identity
+from selo.agents.cli.main import main
+
+ERRORS = {
+    errors.UsageError: 2,
+    errors.LocalFault: 1,
+    errors.PeerFault: 1,
+    errors.TrustError: 3,
+    errors.SessionError: 4,
+    errors.UnreachableError: 5,
+    errors.MisuseError: 1,
+}
+
+
+@pytest.fixture
+def fail_with(monkeypatch):
+    """Makes `selo id` raise an error, as any command may."""
+
+    def install(error):
+        def handler(arguments, context):
+            raise error
+
+        monkeypatch.setattr(identity, "show", handler)
+
+    return install
+
+
+def run_selo(*words, **options):
+    """The program in a process of its own, as `python -m selo`, outside the repository."""
+    return subprocess.run(
+        [sys.executable, "-m", "selo", *words], capture_output=True, text=True, cwd="/", timeout=60, **options
+    )
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_kind_of_error_has_its_exit_status(kind, fail_with, capsys):
+    """docs/PROTOCOL.md, section 12."""
+    fail_with(kind("it went wrong"))
+    assert main(["id"]) == ERRORS[kind]
+    assert capsys.readouterr() == ("", "selo: it went wrong\n")
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_has_its_exit_status(number, fail_with, capsys):
+    """130 after SIGINT, 143 after SIGTERM."""
+    fail_with(errors.Interrupted(number))
+    assert main(["id"]) == 128 + number
+    capsys.readouterr()
+
+
+def test_an_interrupt_anywhere_has_its_exit_status(fail_with, capsys):
+    """Ctrl-C before the agents listen for signals is no traceback."""
+    fail_with(KeyboardInterrupt())
+    assert main(["id"]) == 130
+    assert capsys.readouterr().err == "selo: interrupted\n"
+
+
+def test_hints_follow_the_words(fail_with, capsys):
+    """Each line of a hint is a line that says so."""
+    error = errors.UsageError("it went wrong")
+    error.hint = "first\nsecond"
+    fail_with(error)
+    assert main(["id"]) == 2
+    assert capsys.readouterr().err == "selo: it went wrong\nhint: first\nhint: second\n"
+
+
+def test_an_error_is_one_object_with_json(fail_with, capsys):
+    """Status, words and hint in one line, before or after the command."""
+    error = errors.TrustError("it went wrong")
+    error.hint = "do this"
+    fail_with(error)
+    for argv in (["--json", "id"], ["id", "--json"]):
+        assert main(argv) == 3
+        told = json.loads(capsys.readouterr().err)
+        assert told == {"event": "error", "status": 3, "message": "it went wrong", "hint": "do this"}
+
+
+def test_a_bad_command_line_is_one_object_with_json(capsys):
+    """Also a line that does not parse honours --json."""
+    assert main(["--json", "receive", "--nonsense"]) == 2
+    assert json.loads(capsys.readouterr().err)["status"] == 2
+
+
+def test_a_peers_text_in_an_error_is_escaped(fail_with, capsys):
+    """What a peer said may be in an error's words or hint; it never reaches the terminal as it is."""
+    error = errors.SessionError("it said \x1b[2J\r\n\u202e")
+    error.hint = "\x07"
+    fail_with(error)
+    assert main(["id"]) == 4
+    assert capsys.readouterr().err == "selo: it said \\x1b[2J\\x0d\\x0a\\u202e\nhint: \\x07\n"
+
+
+def test_an_unforeseen_error_is_a_sentence(fail_with, capsys):
+    """No traceback, but the request to report it."""
+    fail_with(KeyError("x\x1b"))
+    assert main(["id"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("selo: this is a bug in Selo; please report it: KeyError: ")
+    assert "Traceback" not in error
+    assert "hint: --verbose" in error
+
+
+def test_an_unforeseen_error_shows_its_place_with_verbose(fail_with, capsys):
+    """--verbose adds the traceback, its text escaped."""
+    fail_with(ValueError("x\x1b"))
+    assert main(["id", "--verbose"]) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert "\x1b" not in error
+
+
+def test_main_never_raises(fail_with, capsys):
+    """--help and --version end as a status as well."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"selo {__version__}\n"
+    assert main(["--help"]) == 0
+    capsys.readouterr()
+    assert main([]) == 2
+    capsys.readouterr()
+
+
+def test_a_bad_setting_is_a_usage_error(tmp_path, monkeypatch, capsys):
+    """Whatever the command: flags, environment and file are read before anything is done."""
+    monkeypatch.setenv("SELO_IDLE_LIMIT", "soon")
+    assert main(["--home", str(tmp_path / "h"), "keygen"]) == 2
+    assert "selo: SELO_IDLE_LIMIT: expected" in capsys.readouterr().err
+    assert not (tmp_path / "h").exists()
+    monkeypatch.undo()
+    assert main(["receive", "--wait", "soon"]) == 2
+    assert "selo: --wait: expected" in capsys.readouterr().err
+
+
+def test_the_home_of_the_environment_is_used(home, monkeypatch, capsys):
+    """SELO_HOME counts where --home is not given."""
+    monkeypatch.setenv("SELO_HOME", str(home.path))
+    assert main(["id"]) == 0
+    assert "alice" in capsys.readouterr().out
+
+
+def test_a_reader_that_went_away_is_no_traceback(home):
+    """`selo id | true` ends with 1 and at most one sentence."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.run(
+        [sys.executable, "-m", "selo", "--home", str(home.path), "id"],
+        stdout=writing, stderr=subprocess.PIPE, text=True, cwd="/", timeout=60,
+    )  # fmt: skip
+    os.close(writing)
+    assert process.returncode == 1
+    assert process.stderr == "selo: cannot write standard output: broken pipe\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_never_a_success(home):
+    """`selo id --export > FILE` on a full disk must not end with 0."""
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "selo", "--home", str(home.path), "id", "--export"],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd="/", timeout=60,
+        )  # fmt: skip
+    assert process.returncode == 1
+    assert process.stderr == "selo: cannot write standard output: no space left on device\n"
+
+
+def test_the_module_is_the_program():
+    """`python -m selo` does what `selo` does, and hands its status on."""
+    assert run_selo("--version").stdout == f"selo {__version__}\n"
+    assert run_selo("nonsense").returncode == 2
+
+
+def test_version_is_quick():
+    """`selo --version` takes under 150 ms: the best of five, as the machine may be busy."""
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        assert run_selo("--version").returncode == 0
+        times.append(time.perf_counter() - begin)
+    assert min(times) < 0.150
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["receive", "--help"], ["nonsense"]])
+def test_nothing_heavy_is_loaded_for_nothing(words):
+    """Neither cryptography nor ZeroMQ, msgpack, rich or the word list is loaded where none is used."""
+    code = (
+        "import sys\nfrom selo.agents.cli.main import main\nmain(sys.argv[1:])\n"
+        "heavy = {'cryptography', 'zmq', 'msgpack', 'rich', 'mnemonic', 'blake3', 'selo.crypto'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd="/", timeout=60
+    )
+    assert process.stdout.splitlines()[-1] == "[]"

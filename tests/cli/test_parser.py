@@ -1,0 +1,143 @@
+import io
+import itertools
+import sys
+
+import pytest
+
+from selo.agents.cli.parser import BadCommandLine, parse_command_line
+
+EMIT = ["emit", "--to", "bob", "--connect", "tcp://h:1"]
+COMMANDS = {
+    "keygen": ["keygen"],
+    "id": ["id"],
+    "trust list": ["trust", "list"],
+    "trust add": ["trust", "add", "bob"],
+    "trust show": ["trust", "show", "bob"],
+    "trust remove": ["trust", "remove", "bob"],
+    "receive": ["receive"],
+    "emit": [*EMIT, "file"],
+    "demo": ["demo"],
+}
+GENERAL = {
+    "home": (["--home", "/h"], "/h"),
+    "suite": (["--suite", "classic"], "classic"),
+    "json": (["--json"], True),
+    "quiet": (["--quiet"], True),
+    "verbose": (["--verbose"], True),
+}
+
+
+@pytest.mark.parametrize(("command", "option"), [*itertools.product(COMMANDS, GENERAL)])
+def test_general_options_stand_before_or_after_the_command(command, option):
+    """Every general option means the same in every place; without it the default holds."""
+    words, value = GENERAL[option]
+    line = COMMANDS[command]
+    places = [[*line[:cut], *words, *line[cut:]] for cut in (0, len(line))]
+    places += [[*line[:1], *words, *line[1:]]]
+    for argv in places:
+        assert getattr(parse_command_line(argv), option) == value
+    assert getattr(parse_command_line(line), option) in (None, False)
+
+
+def test_the_option_after_the_command_wins():
+    """Given twice, the later one counts."""
+    assert parse_command_line(["--home", "a", "id", "--home", "b"]).home == "b"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["unknown"],
+        ["trust"],
+        ["trust", "unknown"],
+        ["trust", "add"],
+        ["trust", "show"],
+        ["trust", "list", "bob"],
+        ["emit", "file"],
+        ["emit", "--to", "bob", "file"],
+        ["emit", "--connect", "tcp://h:1", "file"],
+        [*EMIT, "file", "other"],
+        ["receive", "file"],
+        ["receive", "--into", "a", "--output", "b"],
+        ["receive", "--into", "a", "-"],
+        ["receive", "--output", "a", "-"],
+        ["receive", "--overwrite", "-"],
+        ["receive", "--overwrite", "--output", "-"],
+        ["demo", "--transport", "smoke"],
+        ["id", "--unknown"],
+        ["id", "--exp"],
+        ["--quiet", "id", "--verbose"],
+        ["--home"],
+    ],
+    ids=" ".join,
+)
+def test_a_line_that_cannot_be_meant_is_refused_with_a_hint(argv):
+    """Unknown or missing words, contradictions and abbreviations are a sentence and the help to read."""
+    with pytest.raises(BadCommandLine) as refused:
+        parse_command_line(argv)
+    assert refused.value.exit_status == 2
+    assert refused.value.hint.startswith("`selo")
+    assert refused.value.hint.endswith("--help` shows how")
+
+
+@pytest.mark.parametrize(
+    ("argv", "into", "output"),
+    [
+        ([], ".", None),
+        (["--into", "box"], "box", None),
+        (["--output", "file"], None, "file"),
+        (["--output", "-"], None, "-"),
+        (["-"], None, "-"),
+    ],
+)
+def test_a_delivery_has_one_target(argv, into, output):
+    """receive has a folder or a file or standard output (`-`), never two; the default is this folder."""
+    arguments = parse_command_line(["receive", *argv])
+    assert (arguments.into, arguments.output) == (into, output)
+
+
+def test_senders_add_up():
+    """--from may be repeated; without it there is no list."""
+    assert parse_command_line(["receive", "--from", "a", "--from", "b"]).senders == ["a", "b"]
+    assert parse_command_line(["receive"]).senders is None
+
+
+def test_flags_have_the_names_of_their_settings():
+    """What is a setting is found under the setting's name (config/settings.py)."""
+    received = parse_command_line(
+        ["receive", "--bind", "tcp://*:1", "--wait", "5s", "--passphrase-file", "f"]
+    )
+    assert (received.listen, received.receive_wait, received.passphrase_file) == ("tcp://*:1", "5s", "f")
+    emitted = parse_command_line([*EMIT, "--wait", "5s", "--record-size", "32", "--as", "n", "-"])
+    assert (emitted.emit_wait, emitted.record_size, emitted.stream_name) == ("5s", "32", "n")
+
+
+def test_a_stream_needs_no_name(monkeypatch):
+    """emit without PATH reads what is piped in, and `-` always does."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert parse_command_line(EMIT).path == "-"
+    assert parse_command_line([*EMIT, "-"]).path == "-"
+    assert parse_command_line([*EMIT, "file"]).path == "file"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_nobody_types_a_delivery_by_accident(terminal, monkeypatch):
+    """emit without PATH refuses a terminal, and a standard input that is closed."""
+    stdin = io.StringIO()
+    stdin.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", stdin if terminal else None)
+    with pytest.raises(BadCommandLine, match="nothing to send"):
+        parse_command_line(EMIT)
+    assert parse_command_line([*EMIT, "-"]).path == "-"
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_help_has_an_example(command, capsys):
+    """--help ends with a line to type, for the program and for every command."""
+    with pytest.raises(SystemExit) as end:
+        parse_command_line([*command.split(), "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert f"\n  selo {command}".rstrip() in text.replace("tar c src | ", "").split("example", 1)[1]
+    assert "general options" in text

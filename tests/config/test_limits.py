@@ -1,0 +1,55 @@
+import pytest
+
+from selo.config.limits import (
+    CLOSE_GRACE,
+    FIRST_MESSAGE_DEADLINE,
+    HANDSHAKE_DEADLINE,
+    IDLE_LIMIT,
+    LIMITS,
+    PING_INTERVAL,
+    RECORD_SIZE,
+    WINDOW_BYTES,
+    WINDOW_RECORDS,
+)
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
+def test_every_default_is_within_its_range(limit):
+    """A default lies in its range; only an endless limit may have none."""
+    assert limit.low <= limit.high
+    if limit.default is None:
+        assert limit.endless
+    else:
+        assert limit.low <= limit.default <= limit.high
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
+def test_every_limit_has_a_reason(limit):
+    """Nobody has to guess why a limit is what it is."""
+    assert len(limit.reason.split()) >= 8
+
+
+@pytest.mark.parametrize(
+    ("limit", "default"),
+    [
+        (FIRST_MESSAGE_DEADLINE, 2),
+        (HANDSHAKE_DEADLINE, 5),
+        (PING_INTERVAL, 2),
+        (IDLE_LIMIT, 10),
+        (CLOSE_GRACE, 2),
+        (RECORD_SIZE, 1 << 20),
+        (WINDOW_BYTES, 16 << 20),
+        (WINDOW_RECORDS, 4096),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_defaults_are_those_of_the_protocol(limit, default):
+    """docs/PROTOCOL.md, sections 11 and 13, and the window of 16 MiB and 4,096 records."""
+    assert limit.default == default
+
+
+def test_no_record_can_exceed_the_protocol():
+    """The largest record and windows that an operator can set are the protocol's own (section 13)."""
+    assert RECORD_SIZE.high == 1_048_576
+    assert (WINDOW_RECORDS.low, WINDOW_RECORDS.high) == (1, 1_048_576)
+    assert WINDOW_BYTES.high == 2**32

@@ -1,0 +1,241 @@
+"""What people see when something breaks: exit statuses, sentences, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BRISK = {"idle_limit": "2s", "ping_interval": "500ms"}
+
+
+def trickle(emitter, receiver) -> None:
+    """Let a stream begin, and stay open."""
+    emitter.child.stdin.write(b"the beginning\n")
+    emitter.child.stdin.flush()
+    receiver.wait_for("opened")
+
+
+def nothing_in(folder: Path) -> bool:
+    """Whether a folder is empty, also of temporary files."""
+    return not list(folder.iterdir())
+
+
+def test_unknown_emitter_is_refused_and_the_receiver_stays_up(receive, emit, homes, tmp_path: Path) -> None:
+    """Mallory's identity is not trusted: 3 within seconds, nothing written; alice still gets through."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "file").write_text("hello")
+    receiver = receive("--into", tmp_path / "inbox")
+    mallory = emit(receiver, tmp_path / "file", home=homes.mallory)
+    assert mallory.end() == 3
+    assert "does it trust" in mallory.message
+    assert nothing_in(tmp_path / "inbox")
+    receiver.wait_for("refused")
+    assert (emit(receiver, tmp_path / "file").end(), receiver.end()) == (0, 0)
+
+
+def test_wrong_receiver_is_noticed(start, homes, tmp_path: Path) -> None:
+    """Alice means bob, but mallory listens: the Emitter ends with 3 at once and says so."""
+    trusted = tmp_path / "mallory"
+    subprocess.run(["cp", "-a", homes.mallory, trusted], check=True)
+    receiver = start(
+        "receive", "--bind", "tcp://127.0.0.1:0", "--from", "bob", "--into", tmp_path, home=trusted
+    )
+    address = receiver.wait_for("listening")["address"]
+    emitter = start("emit", "--to", "bob", "--connect", address, "-", home=homes.alice)
+    assert emitter.end() == 3
+    assert "does not answer to bob's key" in emitter.message
+    receiver.wait_for("refused")
+    assert receiver.child.poll() is None
+
+
+def test_wait_is_over_with_3_after_refusals_and_5_without(receive, emit, homes, tmp_path: Path) -> None:
+    """`receive --wait`: 3 if anyone was refused, else 5."""
+    lonely = receive("--into", tmp_path, "--wait", "1s")
+    visited = receive("--into", tmp_path, "--wait", "4s")
+    assert emit(visited, "-", home=homes.mallory).end() == 3
+    assert (lonely.end(), visited.end()) == (5, 3)
+
+
+def test_nobody_there_is_5(emit, receive, tmp_path: Path) -> None:
+    """`emit --wait` gives up with 5."""
+    receiver = receive("--into", tmp_path)
+    receiver.kill()
+    receiver.end()
+    assert emit(receiver, "-", "--wait", "500ms").end() == 5
+
+
+@pytest.mark.parametrize("target", ["folder", "standard output"])
+def test_emitter_killed_in_the_middle(receive, emit, tmp_path: Path, target: str) -> None:
+    """SIGKILL at the Emitter: the Receiver ends with 4 and no file is there."""
+    where = ("--into", tmp_path) if target == "folder" else ("-",)
+    receiver = receive(*where, settings=BRISK)
+    emitter = emit(receiver, "-", "--as", "stream", stdin=subprocess.PIPE)
+    trickle(emitter, receiver)
+    emitter.kill()
+    assert receiver.end() == 4
+    assert nothing_in(tmp_path)
+
+
+def test_receiver_killed_in_the_middle(receive, emit, tmp_path: Path) -> None:
+    """SIGKILL at the Receiver: the Emitter ends with 4 and says how much was acknowledged."""
+    receiver = receive("--into", tmp_path)
+    emitter = emit(receiver, "-", "--as", "stream", stdin=subprocess.PIPE, settings=BRISK)
+    trickle(emitter, receiver)
+    emitter.wait_for("progress")
+    receiver.kill()
+    assert emitter.end() == 4
+    assert "14 bytes had been acknowledged" in emitter.message
+    assert not (tmp_path / "stream").exists()
+
+
+def test_frozen_peer_is_given_up(receive, emit, tmp_path: Path) -> None:
+    """A peer that keeps its connection but says nothing any more is lost after the idle limit."""
+    receiver = receive("--into", tmp_path, settings=BRISK)
+    emitter = emit(receiver, "-", "--as", "stream", stdin=subprocess.PIPE)
+    trickle(emitter, receiver)
+    emitter.kill(signal.SIGSTOP)
+    try:
+        assert receiver.end() == 4
+    finally:
+        emitter.kill(signal.SIGCONT)
+    assert "nothing heard" in receiver.message
+    assert nothing_in(tmp_path)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("who", ["emitter", "receiver"])
+def test_interrupted_side_tells_the_other(
+    receive, emit, tmp_path: Path, who: str, number: int, status: int
+) -> None:
+    """Ctrl-C and SIGTERM: own status, 4 on the other side at once, nothing left behind."""
+    receiver = receive("--into", tmp_path)
+    emitter = emit(receiver, "-", "--as", "stream", stdin=subprocess.PIPE)
+    trickle(emitter, receiver)
+    interrupted, other = (emitter, receiver) if who == "emitter" else (receiver, emitter)
+    interrupted.kill(number)
+    assert interrupted.end() == status
+    assert other.end() == 4
+    assert "interrupted" in other.message
+    assert nothing_in(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_receiver_ends_at_once(receive, tmp_path: Path, number: int) -> None:
+    """A Receiver that nobody visited ends in order on a signal."""
+    receiver = receive("--into", tmp_path)
+    receiver.kill(number)
+    assert receiver.end() == 128 + number
+
+
+def test_existing_target_is_kept(receive, emit, tmp_path: Path) -> None:
+    """No overwriting without --overwrite: 1 on both sides, each with a sentence."""
+    (tmp_path / "file").write_text("new")
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "file").write_text("old")
+    receiver = receive("--into", tmp_path / "inbox")
+    emitter = emit(receiver, tmp_path / "file")
+    assert (emitter.end(), receiver.end()) == (1, 1)
+    assert "exists" in emitter.message and "exists" in receiver.message
+    assert (tmp_path / "inbox" / "file").read_text() == "old"
+    receiver = receive("--into", tmp_path / "inbox", "--overwrite")
+    assert (emit(receiver, tmp_path / "file").end(), receiver.end()) == (0, 0)
+    assert (tmp_path / "inbox" / "file").read_text() == "new"
+
+
+def test_missing_folder_is_1_on_both_sides(receive, emit, tmp_path: Path) -> None:
+    """What cannot be written is a sentence on both sides."""
+    receiver = receive("--output", tmp_path / "missing" / "file")
+    emitter = emit(receiver, "-")
+    assert (emitter.end(), receiver.end()) == (1, 1)
+    assert "no such file or directory" in emitter.message
+    assert str(tmp_path) not in emitter.message
+
+
+def test_disk_full_is_1_on_both_sides(receive, emit) -> None:
+    """A device that is full: 1 on both sides."""
+    receiver = receive("--output", "/dev/full")
+    emitter = emit(receiver, "-", stdin=subprocess.PIPE)
+    emitter.child.stdin.write(b"x" * 1000)
+    emitter.child.stdin.close()
+    assert (emitter.end(), receiver.end()) == (1, 1)
+    assert "no space left" in emitter.message and "no space left" in receiver.message
+
+
+def test_reader_that_leaves_is_1_on_both_sides(receive, emit, tmp_path: Path) -> None:
+    """`selo receive - | head`: a broken pipe is a failure, not a success."""
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(8 << 20)
+    receiver = receive("-", stdout=subprocess.PIPE)
+    emitter = emit(receiver, tmp_path / "big")
+    receiver.child.stdout.read(10)
+    receiver.child.stdout.close()
+    assert (emitter.end(), receiver.end()) == (1, 1)
+    assert "ended" in receiver.message
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_source_that_cannot_be_read_costs_no_session(receive, emit, tmp_path: Path, name: str) -> None:
+    """A wrong path is told before anybody is called."""
+    receiver = receive("--into", tmp_path)
+    assert emit(receiver, tmp_path / name).end() == 1
+    assert receiver.named("connected") == []
+
+
+def test_shrinking_source_is_1_on_both_sides(receive, emit, tmp_path: Path) -> None:
+    """A file that is cut while it is read is an error on both sides, and no file arrives."""
+    source, inbox = tmp_path / "source", tmp_path / "inbox"
+    inbox.mkdir()
+    with source.open("wb") as file:
+        file.truncate(64 << 20)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    receiver = receive(
+        "--output", fifo
+    )  # nobody reads the FIFO yet: the Emitter gets no further than its window
+    emitter = emit(receiver, source)
+    receiver.wait_for("opened")
+    os.truncate(source, 1000)
+    with fifo.open("rb") as drain:
+        while drain.read(1 << 20):
+            pass
+    assert (emitter.end(), receiver.end()) == (1, 1)
+    assert "shrank" in emitter.message and "shrank" in receiver.message
+
+
+def test_slow_reader_is_not_a_dead_peer(receive, emit, tmp_path: Path) -> None:
+    """A reader that takes nothing for longer than the idle limit loses nothing."""
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(24 << 20)
+    receiver = receive("-", stdout=subprocess.PIPE, settings=BRISK)
+    emitter = emit(receiver, tmp_path / "big", settings=BRISK)
+    receiver.wait_for("opened")
+    time.sleep(3)  # longer than the idle limit, with the window full
+    assert sum(len(block) for block in iter(lambda: receiver.child.stdout.read(1 << 20), b"")) == 24 << 20
+    assert (emitter.end(), receiver.end()) == (0, 0)
+
+
+def test_demo_leaves_no_orphans() -> None:
+    """SIGKILL at the launcher: its two agents end by themselves."""
+    demo = subprocess.Popen(
+        [Path(sys.executable).with_name("selo"), "demo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    while b"listening" not in demo.stdout.readline():
+        pass
+    children = _children_of(demo.pid)
+    assert children
+    demo.kill()
+    demo.communicate()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline, "an agent outlived its launcher"
+        time.sleep(0.05)
+
+
+def _children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

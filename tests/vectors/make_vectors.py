@@ -1,0 +1,47 @@
+"""Writes the test vectors: identity.json, schedule.json, records.json, handshake.json.
+
+    python tests/vectors/make_vectors.py            writes them
+    python tests/vectors/make_vectors.py --check    names those that would change; exit status 1 if any
+
+Everything is computed by the second implementation (tests/crypto/reference.py),
+so the files are not what the package believes of itself. Identities, nonces and
+exponents are fixed. DSA signatures cannot be: those in handshake.json are kept
+as long as what they sign is the same, so a second run changes nothing.
+
+Byte strings are hexadecimal. ``expect`` is ``ok`` or the check that refuses the case.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+
+from handshake_vectors import handshake_vectors
+from identity_vectors import identity_vectors
+from record_vectors import record_vectors
+from schedule_vectors import schedule_vectors
+from vector_tools import HERE, Json, shown
+
+FILES: dict[str, Callable[[], Json]] = {
+    "identity.json": identity_vectors,
+    "schedule.json": schedule_vectors,
+    "records.json": record_vectors,
+    "handshake.json": handshake_vectors,
+}
+
+
+def main(arguments: list[str]) -> int:
+    check = arguments == ["--check"]
+    texts = {name: json.dumps(shown(make()), indent=1) + "\n" for name, make in FILES.items()}
+    changed = [name for name, text in texts.items() if (HERE / name).read_text() != text] if check else []
+    for name in changed:
+        print(f"{name} is not what make_vectors.py makes")
+    if not check:
+        for name, text in texts.items():
+            (HERE / name).write_text(text)
+    return 1 if changed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

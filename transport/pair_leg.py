@@ -1,0 +1,300 @@
+"""One ZeroMQ PAIR socket as a leg: one socket, one connection attempt, one session.
+
+What libzmq 4.3.5 does, and what therefore happens here:
+
+- A PAIR socket that lost its peer may never notice the next one. So no socket is used
+  for a second connection, and libzmq's own reconnection is put off for ever.
+- ``RCVHWM`` is 0, no bound. With a bound, libzmq stops reading a connection whose
+  frames nobody takes; if that connection then breaks while a ZMTP PING lies unread in
+  its buffer, libzmq aborts the whole process (``!_io_error``, stream_engine_base.cpp).
+  Any peer could do that on purpose. Without a bound it never stops reading, and the
+  bound on memory is ours: what was received and not yet read (``inflow.py``).
+- ZeroMQ's heartbeats lead to the same abort, so there are none: sessions have their own.
+- Lingering is not delivery, so nothing lingers.
+
+Neither a leg nor a listener survives a fork: start child processes with ``spawn``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+import zmq
+
+from selo.errors import MisuseError, SeloError
+from selo.transport.base import Frame, FrameRefused, LegClosed, Ready
+from selo.transport.inflow import bytes_received
+from selo.transport.waker import Waker, milliseconds
+
+USER_NAME = b"selo/1"
+
+SEND_FRAMES = 64
+"""Frames that may wait to be sent. Bytes are bounded by the session's window; with 8, frames of
+57 bytes went at 250,000 a second, with 64 at 650,000, with 1,000 at 860,000."""
+
+MAX_AHEAD = 64 << 20
+"""Bytes that a peer may have sent and we not yet read: above any window that a session grants by default."""
+
+EARLY_AHEAD = 64 << 10
+"""The same before ``EARLY_FRAMES`` frames were read: a handshake takes turns, so nothing piles up."""
+
+EARLY_FRAMES = 2
+
+_SMALL = 8 << 10
+"""Frames below are copied out: holding on to one may keep its neighbours' memory too."""
+
+_IN_PLACE = 64 << 10
+"""Frames from here on are sent from where they lie."""
+
+_INFLOW_INTERVAL = 0.02
+_DRAIN_SECONDS = 0.03
+"""After the end of a connection was seen: the last frames may still be on their way between threads."""
+
+_NEVER = 3_600_000
+"""Milliseconds before a reconnection. Not -1 ("none"): then unread frames are lost with the connection."""
+
+
+class Link(Protocol):
+    """What is known about the connection below a leg."""
+
+    usable: bool
+    """Whether the transport's own handshake has succeeded."""
+
+    ended: bool
+    """Whether the connection is gone; frames may still wait."""
+
+    failure: SeloError | None
+    """Why there never was a connection."""
+
+    peer_address: str
+
+    @property
+    def event_socket(self) -> zmq.Socket[bytes] | None:
+        """What to poll for news beside the socket, if the leg's thread has to."""
+
+    def refresh(self) -> None:
+        """Take the news in."""
+
+    def connections(self) -> Collection[int]:
+        """The descriptors that may be this leg's connection; one, once that is known."""
+
+    def identify(self, descriptor: int) -> None:
+        """The first frame came over this descriptor."""
+
+
+class PairLeg:
+    """A ``Leg`` over one PAIR socket. ``connect`` and ``PairListener.accept`` make them."""
+
+    def __init__(
+        self, socket: zmq.Socket[bytes], link: Link, *, max_frame: int, on_close: Callable[[], None]
+    ) -> None:
+        self._socket = socket
+        self._link = link
+        self._max_frame = max_frame
+        self._on_close = on_close
+        self._waker = Waker()
+        self._failure: SeloError | None = None
+        self._frames_read = 0
+        self._bytes_read = 0
+        self._drained_at: float | None = None
+        self._inflow_due = 0.0
+        self._polls = {wanted: self._poller(wanted) for wanted in (zmq.POLLIN, zmq.POLLIN | zmq.POLLOUT)}
+        self._closed = False
+
+    @property
+    def peer_address(self) -> str:
+        """Where the other end is: numeric host without a port if it connected to us, else what we dialled."""
+        return self._link.peer_address
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closed
+
+    # Waiting
+
+    def wait(self, timeout: float, *, want_write: bool = False) -> Ready:
+        """See ``Leg.wait``."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ready = self._look(want_write)
+            now = time.monotonic()
+            if any(ready) or now >= deadline:
+                return ready
+            self._sleep(self._next_look(now, deadline) - now, want_write)
+
+    def wake(self) -> None:
+        """See ``Leg.wake``."""
+        self._waker.wake()
+
+    def poke(self) -> None:
+        """The link has news; any thread. Not reported as a wake."""
+        self._waker.poke()
+
+    def _look(self, want_write: bool) -> Ready:
+        woken = self._waker.take()
+        if self._closed or self._has_failed():
+            return Ready(True, False, woken)
+        now = time.monotonic()
+        self._check_inflow(now)
+        events = ready_events(self._socket)
+        readable = bool(events & zmq.POLLIN) or self._failure is not None or self._is_over(now)
+        writable = want_write and self._link.usable and not self._link.ended and bool(events & zmq.POLLOUT)
+        return Ready(readable, writable, woken)
+
+    def _next_look(self, now: float, deadline: float) -> float:
+        """When to look again though nothing happened."""
+        if self._drained_at is not None:
+            return min(deadline, self._drained_at)
+        return min(deadline, now + _INFLOW_INTERVAL)
+
+    def _sleep(self, seconds: float, want_write: bool) -> None:
+        # Before the handshake the socket claims to be writable, which would make this spin.
+        wanted = zmq.POLLIN | zmq.POLLOUT if want_write and self._link.usable else zmq.POLLIN
+        if self._drained_at is not None:
+            wanted = zmq.POLLIN
+        self._polls[wanted].poll(milliseconds(seconds))
+
+    def _poller(self, wanted: int) -> zmq.Poller:
+        poller = zmq.Poller()
+        poller.register(self._socket, wanted)
+        poller.register(self._waker.fileno(), zmq.POLLIN)
+        if self._link.event_socket is not None:
+            poller.register(self._link.event_socket, zmq.POLLIN)
+        return poller
+
+    # Sending and receiving
+
+    def try_send(self, frame: Frame) -> bool:
+        """See ``Leg.try_send``."""
+        length = len(frame)
+        if not 0 < length <= self._max_frame:
+            raise MisuseError(f"a frame of {length} bytes; this leg carries 1 to {self._max_frame}")
+        self._raise_failure()
+        if self._link.ended:
+            # What the other side said last comes first, and is told by try_receive.
+            if not ready_events(self._socket) & zmq.POLLIN:
+                self._raise_if_over()
+            return False
+        if not self._link.usable:
+            return False
+        try:
+            self._socket.send(frame, zmq.NOBLOCK, copy=length < _IN_PLACE)
+        except zmq.Again:
+            return False
+        return True
+
+    def try_receive(self) -> Frame | None:
+        """See ``Leg.try_receive``."""
+        self._raise_failure()
+        try:
+            received = self._socket.recv(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            self._raise_if_over()
+            return None
+        assert isinstance(received, zmq.Frame)
+        return self._take(received)
+
+    def _take(self, received: zmq.Frame) -> Frame:
+        length = len(received)
+        if received.more:
+            raise self._fail(FrameRefused("a message of several parts"))
+        if length == 0:
+            raise self._fail(FrameRefused("it is empty"))
+        if self._frames_read == 0:
+            self._link.identify(int(received.get(zmq.SRCFD)))
+        self._frames_read += 1
+        self._bytes_read += length + (2 if length < 256 else 9)
+        if self._drained_at is not None:
+            self._drained_at = time.monotonic() + _DRAIN_SECONDS
+        return received.bytes if length < _SMALL else received.buffer
+
+    def _raise_if_over(self) -> None:
+        if self._is_over(time.monotonic()):
+            raise self._fail(LegClosed("the other end closed the connection"))
+
+    # The end
+
+    def close(self) -> None:
+        """See ``Leg.close``."""
+        if self._closed:
+            return
+        self._closed = True
+        self._on_close()
+        self._waker.close()
+
+    def _is_over(self, now: float) -> bool:
+        """Whether the connection is gone and its last frames have had time to arrive."""
+        if not self._link.ended:
+            return False
+        if self._drained_at is None:
+            self._drained_at = now + _DRAIN_SECONDS
+        return now >= self._drained_at
+
+    def _check_inflow(self, now: float) -> None:
+        """Give up a peer who sends more than it may before we have read it.
+
+        While it is not known which of several connections is the leg's, the others belong to
+        strangers, who get no further than one frame.
+        """
+        if now < self._inflow_due:
+            return
+        self._inflow_due = now + _INFLOW_INTERVAL
+        connections = self._link.connections()
+        allowed = MAX_AHEAD if self._frames_read >= EARLY_FRAMES else EARLY_AHEAD
+        if len(connections) > 1:
+            allowed += self._max_frame
+        received = max((bytes_received(descriptor) or 0 for descriptor in connections), default=0)
+        if received - self._bytes_read > allowed:
+            self._fail(FrameRefused(f"more than {allowed} bytes sent ahead of what was read"))
+
+    def _has_failed(self) -> bool:
+        self._link.refresh()
+        return self._failure is not None or self._link.failure is not None
+
+    def _raise_failure(self) -> None:
+        if self._closed:
+            raise LegClosed("this end closed the connection")
+        if self._has_failed():
+            raise self._failure or self._link.failure or LegClosed()
+
+    def _fail(self, error: SeloError) -> SeloError:
+        self._failure = error
+        return error
+
+
+def ready_events(socket: zmq.Socket[bytes]) -> int:
+    """``POLLIN`` and ``POLLOUT``, as they are now; makes libzmq look at its own news first."""
+    events = socket.getsockopt(zmq.EVENTS)
+    assert isinstance(events, int)
+    return events
+
+
+def prepare_context() -> zmq.Context[zmq.Socket[bytes]]:
+    """A context of its own for one listener or one attempt: one I/O thread, nothing lingers."""
+    context = zmq.Context(1)
+    context.linger = 0
+    context.set(_ZERO_COPY_RECEIVE, 0)
+    return context
+
+
+_ZERO_COPY_RECEIVE = 10
+"""``ZMQ_ZERO_COPY_RECV``: off, or a small frame would pin the whole buffer that it was read with."""
+
+
+def prepare_socket(
+    context: zmq.Context[zmq.Socket[bytes]], *, max_frame: int, handshake_timeout: float, ipv6: bool
+) -> zmq.Socket[bytes]:
+    """A PAIR socket with every option that both sides share."""
+    socket = context.socket(zmq.PAIR)
+    socket.linger = 0
+    socket.maxmsgsize = max_frame
+    socket.sndhwm = SEND_FRAMES
+    socket.rcvhwm = 0
+    socket.handshake_ivl = milliseconds(handshake_timeout)
+    socket.connect_timeout = milliseconds(handshake_timeout)
+    socket.reconnect_ivl = _NEVER
+    socket.ipv6 = ipv6
+    return socket
