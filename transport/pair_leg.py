@@ -180,8 +180,12 @@ class PairLeg:
             return False
         if not self._link.usable:
             return False
+        # libzmq does not look for room at every send; asked for its events, it does.
+        return self._sent(frame) or (bool(ready_events(self._socket) & zmq.POLLOUT) and self._sent(frame))
+
+    def _sent(self, frame: Frame) -> bool:
         try:
-            self._socket.send(frame, zmq.NOBLOCK, copy=length < _IN_PLACE)
+            self._socket.send(frame, zmq.NOBLOCK, copy=len(frame) < _IN_PLACE)
         except zmq.Again:
             return False
         return True
