@@ -118,7 +118,7 @@ class Emitter:
             on_progress=lambda done: throttle.progress(done, offer.size),
         )
         session = Session(leg, established, settings=self.settings, stop=self.stop)
-        self.report(events.Opened(offer.kind.name.lower(), offer.name, offer.size))
+        self.report(events.Opened.of(offer, "to", self.peer.name))
         reader.start()
         try:
             session.run(outgoing)

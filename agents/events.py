@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from selo.agents.bodies import Offer
+
 
 @dataclass(frozen=True)
 class Event:
@@ -93,12 +95,22 @@ class Established(Event):
 
 @dataclass(frozen=True)
 class Opened(Event):
-    """A delivery begins. ``label`` is what the Emitter calls it: hostile text to a Receiver."""
+    """A delivery begins, ``direction`` ("to" or "from") ``peer``.
+
+    ``label`` is what the Emitter calls it: hostile text to a Receiver.
+    """
 
     name: ClassVar[str] = "opened"
+    direction: str
+    peer: str
     kind: str
     label: str | None
     size: int | None
+
+    @classmethod
+    def of(cls, offer: Offer, direction: str, peer: str) -> Opened:
+        """The event for an offer that was sent or arrived."""
+        return cls(direction, peer, offer.kind.name.lower(), offer.name, offer.size)
 
 
 @dataclass(frozen=True)

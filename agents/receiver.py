@@ -105,7 +105,7 @@ class Receiver:
         incoming = Incoming(
             writer,
             limits=established.limits,
-            on_open=lambda offer: self.report(events.Opened(offer.kind.name.lower(), offer.name, offer.size)),
+            on_open=lambda offer: self.report(events.Opened.of(offer, "from", peer.name)),
             on_progress=lambda done: throttle.progress(done, incoming.offer.size if incoming.offer else None),
         )
         session = Session(leg, established, settings=self.settings, stop=self.stop)

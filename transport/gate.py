@@ -18,7 +18,7 @@ import zmq
 from selo.errors import SeloError
 from selo.transport.base import Gate, Refusal
 from selo.transport.inflow import peer_host
-from selo.transport.pair_leg import USER_NAME, ready_events
+from selo.transport.pair_leg import USER_NAME, Context, Socket, ready_events
 from selo.transport.waker import Waker
 
 BUSY = "came while another peer was here"
@@ -149,10 +149,12 @@ class Place:
         reason, self._failed = self._failed, None
         if self._lost(descriptor):
             self.changed()
+        elif reason is not None:
+            self._refusals.add(host, reason)
         elif host in self._turned_away:
-            self._forgive(host)
-        elif reason is not None or not self.usable:
-            self._refusals.add(host, reason or OTHER_PROGRAM)
+            self._forget(host)
+        else:
+            self._refusals.add(host, OTHER_PROGRAM)
 
     def _lost(self, descriptor: int) -> bool:
         """Whether this was the end of the leg's connection."""
@@ -164,7 +166,7 @@ class Place:
             self._settle()
             return self.ended
 
-    def _forgive(self, host: str) -> None:
+    def _forget(self, host: str) -> None:
         self._turned_away[host] -= 1
         if not self._turned_away[host]:
             del self._turned_away[host]
@@ -200,9 +202,7 @@ class GateKeeper(threading.Thread):
     If a callback of the gate raises, nobody gets in any more and ``fault`` holds the exception.
     """
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], gate: Gate, on_fault: Callable[[], None]
-    ) -> None:
+    def __init__(self, context: Context, gate: Gate, on_fault: Callable[[], None]) -> None:
         super().__init__(name="selo-gate", daemon=True)
         self.refusals = Refusals()
         self.fault: BaseException | None = None
@@ -211,15 +211,15 @@ class GateKeeper(threading.Thread):
         self._on_fault = on_fault
         self._control = Waker()
         self._stopping = False
-        self._orders: queue.SimpleQueue[tuple[Place, zmq.Socket[bytes]] | None] = queue.SimpleQueue()
-        self._monitors: dict[zmq.Socket[bytes], Place] = {}
+        self._orders: queue.SimpleQueue[tuple[Place, Socket] | None] = queue.SimpleQueue()
+        self._monitors: dict[Socket, Place] = {}
         # Bound here, before the thread runs: no socket is ever without a gate.
         self._zap = context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")
 
     # The listener's thread
 
-    def guard(self, socket: zmq.Socket[bytes], domain: bytes, changed: Callable[[], None]) -> Place:
+    def guard(self, socket: Socket, domain: bytes, changed: Callable[[], None]) -> Place:
         """Put the gate in front of a socket that is not bound yet."""
         place = Place(domain, self.refusals, changed)
         socket.plain_server = True
@@ -229,7 +229,7 @@ class GateKeeper(threading.Thread):
         self._control.poke()
         return place
 
-    def release(self, socket: zmq.Socket[bytes], place: Place) -> None:
+    def release(self, socket: Socket, place: Place) -> None:
         """Take the gate away again and close the socket, with everything behind it."""
         place.close()
         socket.disable_monitor()
@@ -275,7 +275,7 @@ class GateKeeper(threading.Thread):
                 place, monitor = order
                 self._monitors[monitor] = place
 
-    def _read_monitor(self, monitor: zmq.Socket[bytes]) -> None:
+    def _read_monitor(self, monitor: Socket) -> None:
         for _ in range(_EVENTS_PER_TURN):
             if not ready_events(monitor) & zmq.POLLIN:
                 return

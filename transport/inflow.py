@@ -40,7 +40,7 @@ def bytes_received(descriptor: int) -> int | None:
 
 
 def peer_host(descriptor: int) -> str | None:
-    """The numeric address of a connection's other end, for a report; "" on this machine, None if it is gone."""
+    """The numeric address of a connection's other end, for reports; "" if it is local, None if gone."""
     try:
         borrowed = socket.socket(fileno=descriptor)
     except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import weakref
 from collections.abc import Collection
 
 import zmq
@@ -12,7 +13,15 @@ from selo.errors import SeloError
 from selo.transport.address import HostUnknown, IpcAddress, TcpAddress, connecting_address
 from selo.transport.base import ConnectFailed, GateBusy, GateRefused
 from selo.transport.descriptors import DescriptorsExhausted, require_descriptors
-from selo.transport.pair_leg import USER_NAME, PairLeg, prepare_context, prepare_socket, ready_events
+from selo.transport.pair_leg import (
+    USER_NAME,
+    Context,
+    PairLeg,
+    Socket,
+    prepare_context,
+    prepare_socket,
+    ready_events,
+)
 from selo.transport.pair_listener import PairListener, listen
 
 __all__ = ["PairLeg", "PairListener", "connect", "listen"]
@@ -74,15 +83,18 @@ def connect(
     socket.setsockopt(zmq.PLAIN_PASSWORD, ticket)
     monitor = socket.get_monitor_socket(_EVENTS)
 
-    def end() -> None:
-        socket.disable_monitor()
-        monitor.close(0)
-        socket.close(0)
-        context.term()
-
-    leg = PairLeg(socket, _Dialled(label, monitor, handshake_timeout), max_frame=max_frame, on_close=end)
+    leg = PairLeg(socket, _Dialled(label, monitor, handshake_timeout), max_frame=max_frame)
+    # Also for a leg that nobody closed: pyzmq's own clean-up of a context can hang for ever.
+    leg.on_close = weakref.finalize(leg, _end, context, socket, monitor)
     socket.connect(endpoint)
     return leg
+
+
+def _end(context: Context, socket: Socket, monitor: Socket) -> None:
+    socket.disable_monitor()
+    monitor.close(0)
+    socket.close(0)
+    context.term()
 
 
 def _endpoint(target: TcpAddress | IpcAddress, attempt: int) -> tuple[str, str]:
@@ -103,7 +115,7 @@ class _Dialled:
     The monitor sees one connection, so it cannot fill up while nobody looks.
     """
 
-    def __init__(self, address: str, monitor: zmq.Socket[bytes], timeout: float) -> None:
+    def __init__(self, address: str, monitor: Socket, timeout: float) -> None:
         self.peer_address = address
         self.event_socket = monitor
         self.usable = False

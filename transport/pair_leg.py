@@ -28,6 +28,9 @@ from selo.transport.base import Frame, FrameRefused, LegClosed, Ready
 from selo.transport.inflow import bytes_received
 from selo.transport.waker import Waker, milliseconds
 
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
+
 USER_NAME = b"selo/1"
 
 SEND_FRAMES = 64
@@ -71,7 +74,7 @@ class Link(Protocol):
     peer_address: str
 
     @property
-    def event_socket(self) -> zmq.Socket[bytes] | None:
+    def event_socket(self) -> Socket | None:
         """What to poll for news beside the socket, if the leg's thread has to."""
 
     def refresh(self) -> None:
@@ -87,13 +90,12 @@ class Link(Protocol):
 class PairLeg:
     """A ``Leg`` over one PAIR socket. ``connect`` and ``PairListener.accept`` make them."""
 
-    def __init__(
-        self, socket: zmq.Socket[bytes], link: Link, *, max_frame: int, on_close: Callable[[], None]
-    ) -> None:
+    def __init__(self, socket: Socket, link: Link, *, max_frame: int) -> None:
         self._socket = socket
         self._link = link
         self._max_frame = max_frame
-        self._on_close = on_close
+        self.on_close: Callable[[], object] = socket.close
+        """What ``close`` calls, once: whoever made the socket ends it."""
         self._waker = Waker()
         self._failure: SeloError | None = None
         self._frames_read = 0
@@ -226,7 +228,7 @@ class PairLeg:
         if self._closed:
             return
         self._closed = True
-        self._on_close()
+        self.on_close()
         self._waker.close()
 
     def _is_over(self, now: float) -> bool:
@@ -269,14 +271,14 @@ class PairLeg:
         return error
 
 
-def ready_events(socket: zmq.Socket[bytes]) -> int:
+def ready_events(socket: Socket) -> int:
     """``POLLIN`` and ``POLLOUT``, as they are now; makes libzmq look at its own news first."""
     events = socket.getsockopt(zmq.EVENTS)
     assert isinstance(events, int)
     return events
 
 
-def prepare_context() -> zmq.Context[zmq.Socket[bytes]]:
+def prepare_context() -> Context:
     """A context of its own for one listener or one attempt: one I/O thread, nothing lingers."""
     context = zmq.Context(1)
     context.linger = 0
@@ -288,9 +290,7 @@ _ZERO_COPY_RECEIVE = 10
 """``ZMQ_ZERO_COPY_RECV``: off, or a small frame would pin the whole buffer that it was read with."""
 
 
-def prepare_socket(
-    context: zmq.Context[zmq.Socket[bytes]], *, max_frame: int, handshake_timeout: float, ipv6: bool
-) -> zmq.Socket[bytes]:
+def prepare_socket(context: Context, *, max_frame: int, handshake_timeout: float, ipv6: bool) -> Socket:
     """A PAIR socket with every option that both sides share."""
     socket = context.socket(zmq.PAIR)
     socket.linger = 0

@@ -16,7 +16,7 @@ from selo.transport.base import BindFailed, Gate, Refusal
 from selo.transport.descriptors import DescriptorsExhausted, require_descriptors
 from selo.transport.gate import GateKeeper, Place
 from selo.transport.ipc_folder import IpcClaim
-from selo.transport.pair_leg import PairLeg, prepare_context, prepare_socket, ready_events
+from selo.transport.pair_leg import PairLeg, Socket, prepare_context, prepare_socket, ready_events
 from selo.transport.waker import Waker
 
 _T = TypeVar("_T")
@@ -75,7 +75,7 @@ class PairListener:
         self._context = prepare_context()
         self._keeper = GateKeeper(self._context, gate, self._waker.poke)
         self._keeper.start()
-        self._open: tuple[zmq.Socket[bytes], Place] | None = None
+        self._open: tuple[Socket, Place] | None = None
         self._leg: PairLeg | None = None
         self._generation = 0
         self._closed = False
@@ -150,7 +150,8 @@ class PairListener:
             return None
         ready_events(socket)  # makes libzmq attach the connection to the socket
         place.changed = lambda: None
-        self._leg = leg = PairLeg(socket, place, max_frame=self._max_frame, on_close=self._leg_closed)
+        self._leg = leg = PairLeg(socket, place, max_frame=self._max_frame)
+        leg.on_close = self._leg_closed
         place.changed = leg.poke
         leg.poke()
         return leg
@@ -187,7 +188,7 @@ class PairListener:
         self._open = (socket, place)
         self._learn_port(socket)
 
-    def _guarded_socket(self) -> tuple[zmq.Socket[bytes], Place]:
+    def _guarded_socket(self) -> tuple[Socket, Place]:
         self._generation += 1
         socket = prepare_socket(
             self._context,
@@ -202,7 +203,7 @@ class PairListener:
             socket.close(0)
             raise
 
-    def _learn_port(self, socket: zmq.Socket[bytes]) -> None:
+    def _learn_port(self, socket: Socket) -> None:
         """After port 0: the port that it became, for every later bind."""
         if isinstance(self._target, TcpAddress) and self._target.port == 0:
             bound = socket.getsockopt(zmq.LAST_ENDPOINT)

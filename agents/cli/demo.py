@@ -113,8 +113,7 @@ class _Demo:
         if self._context.json:
             print(json.dumps({"role": role, **event.as_json()}), file=sys.stderr, flush=True)
         elif not isinstance(event, events.Progress | events.Opened):
-            words = in_words(event, verbose=True)
-            for line in words.replace("selo: ", "").splitlines():
+            for line in in_words(event, verbose=True).splitlines():
                 self._line(role, line)
 
     def _title(self, text: str) -> None:

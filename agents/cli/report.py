@@ -60,7 +60,8 @@ class Narrator:
     def _say(self, words: str) -> None:
         if words and words != self._last_said:  # waiting says the same many times
             self.close()
-            print(f"selo: {words}", file=sys.stderr, flush=True)
+            for line in words.splitlines():
+                print(f"selo: {line}", file=sys.stderr, flush=True)
             self._last_said = words
 
 
@@ -98,7 +99,7 @@ class Bar:
 
 
 def in_words(event: events.Event, *, verbose: bool) -> str:
-    """An event as a line for a person; empty when it is not worth one. Peers' texts are escaped."""
+    """An event as lines for a person; empty when it is not worth one. Peers' texts are escaped."""
     match event:
         case events.Listening():
             return f"listening on {event.address} for {', '.join(event.senders)}"
@@ -116,8 +117,10 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
         case events.Established():
             return f"session established, suite {event.suite}, {_short(event.transcript)}" if verbose else ""
         case events.Opened():
-            label = printable(event.label) if event.label is not None else f"a {event.kind}"
-            return f"{label}, {size_words(event.size)}" if event.size is not None else label
+            verb = "sending" if event.direction == "to" else "receiving"
+            label = printable(event.label) if event.label is not None else "a stream"
+            size = f", {size_words(event.size)}" if event.size is not None else ""
+            return f"{verb} {label} {event.direction} {event.peer}{size}"
         case events.Delivered():
             return delivered_words(event)
     return ""
@@ -132,7 +135,7 @@ def delivered_words(event: events.Delivered) -> str:
         place = f" as {printable(event.target)}" if event.target is not None else ""
         unsent = "" if event.receipt == "sent" else "; the link was lost before the receipt could be sent"
         head = f"received from {event.peer}{place}{unsent}"
-    return f"{head}: {event.bytes:,} bytes in {event.seconds:.2f} s ({rate}/s)\nselo: blake3 {event.blake3}"
+    return f"{head}: {event.bytes:,} bytes in {event.seconds:.2f} s ({rate}/s)\nblake3 {event.blake3}"
 
 
 def _short(value: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from selo.agents import events
 from selo.agents.emitter import Dial, Emitter
+from selo.agents.establish import HandshakeLink, establish_as_emitter, establish_as_receiver
 from selo.agents.receiver import Receiver
 from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
 from selo.agents.sinks import CallableSink, Sink
@@ -20,13 +22,17 @@ from selo.agents.sources import Source
 from selo.agents.stop import Stop
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
+from selo.crypto.handshake import Established
 from selo.crypto.identity import Identity
+from selo.crypto.records import Record, RecordType
+from selo.crypto.suites import CLASSIC
 from selo.errors import SeloError
 from selo.transport import PipeLeg, memory_pair, pipe_pair
-from selo.transport.base import Listener
+from selo.transport.base import Leg, Listener
+from selo.transport.frames import RecordFrame, new_record_frame, parse
 
 PATIENCE = 30.0
-"""Seconds after which a test that should have ended is called hung; nothing waits that long when all is well."""
+"""Seconds after which a test is called hung; nothing waits that long when all is well."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +226,125 @@ def _start(side: Side, work: Callable[[], events.Delivered], end: Callable[[], N
     thread = threading.Thread(target=body, daemon=True)
     thread.start()
     return thread
+
+
+class Rogue:
+    """A scripted peer that authenticates honestly and then seals whatever its script says."""
+
+    def __init__(self, leg: Leg, established: Established) -> None:
+        self._leg = leg
+        self._sealer = established.sealer
+        self._opener = established.opener
+
+    def send(self, kind: RecordType, plaintext: bytes = b"") -> None:
+        """Seal and send one record."""
+        frame = new_record_frame(len(plaintext))
+        frame.header[:] = self._sealer.seal_into(kind, plaintext, frame.body)
+        while not self._leg.try_send(frame.buffer):
+            self._leg.wait(1.0, want_write=True)
+
+    def send_final(self, digest: bytes) -> None:
+        """Seal and send the right FINAL, but for the digest."""
+        self.send(RecordType.FINAL, self._sealer.totals(digest).pack())
+
+    def receive(self) -> Record:
+        """Open the next record that is no PING."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            frame = self._leg.try_receive()
+            if frame is None:
+                self._leg.wait(1.0)
+                continue
+            parsed = parse(frame, max_length=FRAME_MAX)
+            assert isinstance(parsed, RecordFrame)
+            record = self._opener.open(parsed.header, parsed.body)
+            if record.type is not RecordType.PING:
+                return record
+        raise AssertionError("no record came")
+
+    def allow_anything(self) -> None:
+        """Take the rules out of the sealer, as a broken implementation would."""
+        self._sealer._checked = lambda *_: self._sealer._protection  # type: ignore[method-assign]
+        self._sealer._rules.advance = lambda _type: None  # type: ignore[method-assign]
+
+
+Script = Callable[[Rogue], object]
+
+
+def _play(
+    leg: Leg, establish: Callable[[HandshakeLink], Established], settings: Settings, script: Script
+) -> None:
+    link = HandshakeLink(leg, settings, Stop(), events.ignore)
+    try:
+        script(Rogue(leg, establish(link)))
+    finally:
+        leg.close()
+
+
+@pytest.fixture
+def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
+    """Run a real Emitter against a Receiver that plays a script."""
+
+    def run(source: Source, script: Script) -> Side:
+        near, far = memory_pair(max_frame=FRAME_MAX)
+        side = Side()
+        emitter = Emitter(
+            identity=parties.emitter,
+            peer=Peer("bob", may_send=False, identity=parties.receiver.public),
+            address="memory:",
+            dial=lambda _attempt: near,
+            source=source,
+            settings=settings,
+            stop=side.stop,
+            report=side.events.append,
+        )
+        senders = {parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)}
+        thread = _start(side, emitter.run, lambda: None)
+        _play(
+            far,
+            lambda link: establish_as_receiver(
+                link, identity=parties.receiver, senders=senders, suite=CLASSIC
+            ),
+            settings,
+            script,
+        )
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the Emitter hangs"
+        return side
+
+    return run
+
+
+@pytest.fixture
+def receive_from_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
+    """Run a real Receiver against an Emitter that plays a script."""
+
+    def run(script: Script, sink: Sink, settings: Settings = settings) -> Side:
+        near, far = memory_pair(max_frame=FRAME_MAX)
+        side = Side()
+        receiver = Receiver(
+            identity=parties.receiver,
+            senders={
+                parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)
+            },
+            make_sink=lambda _sender: sink,
+            settings=settings,
+            stop=side.stop,
+            report=side.events.append,
+        )
+        thread = _start(side, lambda: receiver.run(OneLegListener(far, "memory:")), lambda: None)
+        peer = Peer("bob", may_send=False, identity=parties.receiver.public)
+        _play(
+            near,
+            lambda link: establish_as_emitter(link, identity=parties.emitter, peer=peer, suite=CLASSIC),
+            settings,
+            script,
+        )
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the Receiver hangs"
+        return side
+
+    return run
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_security_unknown_emitter_is_refused(make_wire, deliver, parties, settin
 
 
 def test_refused_twice_is_a_no(make_wire, deliver, parties, settings: Settings, request) -> None:
-    """Over a transport with listeners, two closes after a verified M2 are told as a refusal, within seconds."""
+    """Over a transport with listeners, two closes after a verified M2 are told as a refusal."""
     wire = make_wire()
     if wire.listener.address.startswith(("memory:", "pipe:")):
         pytest.skip("one connection only")

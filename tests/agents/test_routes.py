@@ -1,43 +1,52 @@
-"""The listener of an end that is connected from the start."""
+"""How the ends meet: fresh tickets, the gate, and the one leg that is there already."""
 
 from __future__ import annotations
 
 import pytest
 
-from selo.agents.routes import FRAME_MAX, OneLegListener
-from selo.transport import PipeLeg, pipe_pair
-from selo.transport.base import LegClosed
+from selo.agents import routes
+from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
+from selo.crypto.limits import MAX_PLAINTEXT
+from selo.transport import memory_pair
+from selo.transport.base import GateRefused, LegClosed
+from selo.transport.frames import new_record_frame
 
 
-def test_the_one_leg_is_handed_out_once() -> None:
-    """The first accept yields the leg, every later one says that nobody else can come."""
-    near, far = pipe_pair()
-    leg, other = PipeLeg(near, max_frame=FRAME_MAX), PipeLeg(far, max_frame=FRAME_MAX)
-    listener = OneLegListener(leg, "pipe:")
+def test_largest_frame_is_the_largest_record() -> None:
+    """FRAME_MAX is exactly what a full record takes."""
+    assert len(new_record_frame(MAX_PLAINTEXT).buffer) == FRAME_MAX
+
+
+def test_security_every_attempt_shows_a_fresh_ticket(monkeypatch, parties, settings) -> None:
+    """No two attempts share a nonce: a ticket that was overheard is spent."""
+    shown = []
+    monkeypatch.setattr(routes, "connect", lambda _url, ticket, **_: shown.append(ticket))
+    attempt = dial("tcp://127.0.0.1:1", listener_fingerprint=parties.receiver.fingerprint, settings=settings)
+    for count in range(100):
+        attempt(count)
+    assert len({ticket[:16] for ticket in shown}) == 100
+
+
+def test_security_ticket_for_another_listener_is_refused(parties, settings) -> None:
+    """The gate of a listener takes tickets made for its own fingerprint only."""
+    listener = listen_on("tcp://127.0.0.1:0", own_fingerprint=parties.receiver.fingerprint, settings=settings)
+    leg = dial(listener.address, listener_fingerprint=parties.stranger.fingerprint, settings=settings)(0)
     try:
-        assert listener.address == "pipe:"
-        listener.wake()
-        assert listener.accept(0.0) is leg
-        for _ in range(2):
-            with pytest.raises(LegClosed):
-                listener.accept(0.0)
-        assert listener.take_refusals() == []
+        leg.wait(10.0)
+        with pytest.raises(GateRefused):
+            leg.try_receive()
     finally:
+        leg.close()
         listener.close()
-        listener.close()
-        other.close()
 
 
-def test_closing_the_listener_closes_its_leg() -> None:
-    """Handed out or not, the leg is closed, and the other end learns of it."""
-    for taken in (False, True):
-        near, far = pipe_pair()
-        leg, other = PipeLeg(near, max_frame=FRAME_MAX), PipeLeg(far, max_frame=FRAME_MAX)
-        listener = OneLegListener(leg, "pipe:")
-        if taken:
-            assert listener.accept(1.0) is leg
-        listener.close()
-        assert other.wait(20.0).readable
-        with pytest.raises(LegClosed):
-            other.try_receive()
-        other.close()
+def test_one_leg_listener_hands_its_leg_out_once() -> None:
+    """Nobody else can come: the second accept says so instead of waiting for ever."""
+    near, far = memory_pair(max_frame=FRAME_MAX)
+    listener = OneLegListener(far, "memory:")
+    assert listener.accept(0.0) is far
+    with pytest.raises(LegClosed):
+        listener.accept(0.0)
+    listener.close()
+    with pytest.raises(LegClosed):
+        near.try_receive()

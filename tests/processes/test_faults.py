@@ -220,10 +220,13 @@ def test_slow_reader_is_not_a_dead_peer(receive, emit, tmp_path: Path) -> None:
     assert (emitter.end(), receiver.end()) == (0, 0)
 
 
-def test_demo_leaves_no_orphans() -> None:
+def test_demo_leaves_no_orphans(tmp_path: Path) -> None:
     """SIGKILL at the launcher: its two agents end by themselves."""
     demo = subprocess.Popen(
-        [Path(sys.executable).with_name("selo"), "demo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [Path(sys.executable).with_name("selo"), "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     while b"listening" not in demo.stdout.readline():
         pass

@@ -32,11 +32,7 @@ from .wires import (
 
 Joined = tuple[Leg, Leg]
 
-EDGES = [
-    size
-    for edge in (1 << 8, 8 << 10, 1 << 16, 1 << 20)
-    for size in (edge - 1, edge, edge + 1)
-]
+EDGES = [size for edge in (1 << 8, 8 << 10, 1 << 16, 1 << 20) for size in (edge - 1, edge, edge + 1)]
 
 
 def numbered(sizes: list[int]) -> list[bytes]:
@@ -87,7 +83,7 @@ def test_both_directions_at_once(legs: Joined) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "memory"])
 def test_back_pressure(legs: Joined) -> None:
-    """While nobody reads, try_send says False after a bounded number of bytes; afterwards everything arrives."""
+    """While nobody reads, try_send says False after a bounded number of bytes; then everything arrives."""
     sender, receiver = legs
     frames = numbered([100_000] * 1000)
     sent = 0
@@ -151,7 +147,7 @@ class TestTheEnd:
     """Closing, from either end."""
 
     def test_the_other_end_is_told(self, legs: Joined) -> None:
-        """After a close the other end's wait comes back readable, and its calls raise LegClosed, again and again."""
+        """After a close the other end's wait comes back readable, and each of its calls raises LegClosed."""
         one, two = legs
         one.close()
         assert two.wait(PATIENCE).readable
@@ -236,7 +232,7 @@ def test_a_killed_peer_is_noticed(peer: Peer) -> None:
 
 
 def test_a_stopped_peer_makes_back_pressure(peer: Peer) -> None:
-    """While the other process is stopped, a bounded number of frames is taken; when it goes on, all arrive."""
+    """While the other process is stopped, a bounded number of frames is taken; then all of them arrive."""
     leg, process = peer
     os.kill(process.pid, signal.SIGSTOP)
     digest, count = hashlib.blake2b(), 0
@@ -278,7 +274,9 @@ def test_nothing_leaks(
     assert held()[1] == before[1]
 
 
-def test_a_leg_that_connects_is_not_writable_before_it_is_let_in(make_listener: Callable[..., Listener]) -> None:
+def test_a_leg_that_connects_is_not_writable_before_it_is_let_in(
+    make_listener: Callable[..., Listener],
+) -> None:
     """try_send is False at first, then the first frame is one that the session meant for this peer."""
     from selo.transport import connect
 

@@ -27,7 +27,9 @@ class Tickets:
 
     def __init__(self) -> None:
         self.spent: list[bytes] = []
-        self.gate = Gate(lambda ticket: ticket.startswith(GOOD) and ticket not in self.spent, self.spent.append)
+        self.gate = Gate(
+            lambda ticket: ticket.startswith(GOOD) and ticket not in self.spent, self.spent.append
+        )
 
 
 def ticket() -> bytes:

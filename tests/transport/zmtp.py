@@ -95,7 +95,7 @@ def read_exactly(raw: socket.socket, length: int) -> bytes:
 
 
 def ends(raw: socket.socket, timeout: float = 10.0) -> bool:
-    """Read and drop until the other side closes; False if it has not within ``timeout`` seconds of silence."""
+    """Read and drop until the other side closes; False after ``timeout`` seconds of silence."""
     raw.settimeout(timeout)
     try:
         while raw.recv(65536):

@@ -1,0 +1,59 @@
+"""`selo receive`: what goes wrong before anybody comes."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from selo.agents.cli.main import main
+
+
+@pytest.fixture
+def bob(tmp_path: Path) -> Path:
+    """A home that trusts alice."""
+    homes = {name: tmp_path / name for name in ("alice", "bob")}
+    for home in homes.values():
+        assert main(["--home", str(home), "--quiet", "keygen"]) == 0
+    public = homes["alice"] / "identity.pub"
+    assert (
+        main(["--home", str(homes["bob"]), "--quiet", "trust", "add", "alice", str(public), "--may-send"])
+        == 0
+    )
+    return homes["bob"]
+
+
+def test_nobody_may_send_is_usage(tmp_path: Path, capsys) -> None:
+    """Without a peer that may send, `receive` refuses to start and says how to allow one."""
+    home = tmp_path / "lonely"
+    assert main(["--home", str(home), "--quiet", "keygen"]) == 0
+    assert main(["--home", str(home), "receive"]) == 2
+    assert "--may-send" in capsys.readouterr().err
+
+
+def test_unknown_sender_is_usage(bob: Path, capsys) -> None:
+    """--from names a peer that is known."""
+    assert main(["--home", str(bob), "receive", "--from", "carol"]) == 2
+    assert "carol" in capsys.readouterr().err
+
+
+def test_address_in_use_is_1(bob: Path, capsys) -> None:
+    """A port that another program has is told at once."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        url = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        assert main(["--home", str(bob), "receive", "--bind", url]) == 1
+    assert "another program" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["existing file", "missing folder"])
+def test_what_would_fail_later_is_told_early(bob: Path, tmp_path: Path, capsys, what: str) -> None:
+    """A target that a delivery would be refused for is warned of while it can still be mended."""
+    target = tmp_path / "there"
+    target.write_text("old")
+    path = target if what == "existing file" else tmp_path / "missing" / "file"
+    arguments = ["receive", "--bind", "tcp://127.0.0.1:0", "--output", str(path), "--wait", "100ms"]
+    assert main(["--home", str(bob), *arguments]) == 5
+    assert "a delivery will be refused" in capsys.readouterr().err
