@@ -117,10 +117,10 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
         case events.Established():
             return f"session established, suite {event.suite}, {_short(event.transcript)}" if verbose else ""
         case events.Opened():
-            verb = "sending" if event.direction == "to" else "receiving"
+            verb, way = ("sending", "to") if event.direction == "to" else ("receiving", "from")
             label = printable(event.label) if event.label is not None else "a stream"
             size = f", {size_words(event.size)}" if event.size is not None else ""
-            return f"{verb} {label} {event.direction} {event.peer}{size}"
+            return f"{verb} {label} {way} {printable(event.peer)}{size}"
         case events.Delivered():
             return delivered_words(event)
     return ""

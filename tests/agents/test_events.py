@@ -18,7 +18,7 @@ EXAMPLES = [
     events.PeerVerified("Receiver", "bob", bytes(range(32))),
     events.KeysConfirmed("Receiver"),
     events.Established("classic", bytes(range(32, 64))),
-    events.Opened("file", "report\x1b[2J.pdf", 1 << 40),
+    events.Opened("from", "alice", "file", "report\x1b[2J.pdf", 1 << 40),
     events.Progress(5, None),
     events.Delivered("bob", 5, 1, "ab" * 32, 0.25, None, "verified"),
 ]
