@@ -63,6 +63,7 @@ class TargetExists(SinkFault):
         super().__init__(
             target, "it exists already", hint="choose another name, or allow it with --overwrite"
         )
+        self.args = (target,)
 
 
 class InternalFault(LocalFault):
@@ -131,7 +132,7 @@ class DigestMismatch(SessionError):
 class DeliveryCut(SessionError):
     """The session ended before the delivery did; ``done`` counts bytes."""
 
-    def __init__(self, role: str, cause: SessionError, done: int, *, outcome_unknown: bool = False) -> None:
+    def __init__(self, role: str, cause: SessionError, done: int, outcome_unknown: bool = False) -> None:
         super().__init__(role, cause, done, outcome_unknown)
         self.role = role
         self.cause = cause

@@ -234,6 +234,7 @@ class _PartialFile:
         self._check_target()
         with _faults(str(self._target)):
             self._check_room(offer.size)
+            os.close(_open_folder(self._target.parent))  # a folder that cannot be synced is refused now
             self._own = _OwnDescriptor(self._temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
             self._exists = True
 
@@ -322,8 +323,12 @@ def _sync(descriptor: int) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Without this the name itself may not survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open_folder(folder)
     try:
         _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

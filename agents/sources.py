@@ -210,21 +210,27 @@ def open_source(path: str, name: str | None = None) -> Source:
     Raises:
         SourceFault: it cannot be opened, is a folder, or its name cannot be a delivery's.
     """
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        raise SourceFault.from_os(path, error) from error
+    mode = _mode(path)
     if stat.S_ISREG(mode):
         return FileSource(path, name)
     return DescriptorSource(_open(path), _name(path, name), shown_as=path, owned=True)
 
 
-def _open(path: str) -> int:
+def _mode(path: str) -> int:
     try:
-        if stat.S_ISDIR(os.stat(path).st_mode):
-            raise SourceFault(
-                path, "it is a folder", hint="send an archive of it: tar -c FOLDER | selo emit ... -"
-            )
+        return os.stat(path).st_mode
+    except OSError as error:
+        raise SourceFault.from_os(path, error) from error
+    except ValueError as error:
+        raise SourceFault(ascii(path), "it cannot be a path") from error
+
+
+def _open(path: str) -> int:
+    if stat.S_ISDIR(_mode(path)):
+        raise SourceFault(
+            path, "it is a folder", hint="send an archive of it: tar -c FOLDER | selo emit ... -"
+        )
+    try:
         # Opening a FIFO that nobody writes would wait, and no signal ends that: it is waited for in `blocks`.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         os.set_blocking(descriptor, True)

@@ -76,13 +76,19 @@ def _close(*descriptors: int) -> None:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A ``Stop`` that SIGINT and SIGTERM request while in the block (main thread only)."""
+    """A ``Stop`` that SIGINT and SIGTERM request while in the block (main thread only).
+
+    A signal that was ignored when we were started, as ``nohup`` and background jobs of scripts do, stays so.
+    """
     stop = Stop()
 
     def handle(signal_number: int, _frame: FrameType | None) -> None:
         stop.request(signal_number)
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [
+        number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    previous = {number: signal.signal(number, handle) for number in heeded}
     try:
         yield stop
     finally:

@@ -48,7 +48,22 @@ class InternalError(SeloError):
 
 def entry() -> NoReturn:
     """The console script: `main` on this process's arguments, then the end of the process."""
+    _occupy_standard_streams()
     sys.exit(main())
+
+
+def _occupy_standard_streams() -> None:
+    """Where a standard stream is closed, hold its number, opened the wrong way round.
+
+    Else the next file or socket that we open would get that number, and be read as our input or
+    written to as our output. The wrong way round, because using it is still an error.
+    """
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest free number, which is this one
+    sys.stderr = sys.stderr or os.fdopen(os.dup(2), "w")  # None where it was closed
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -147,7 +147,7 @@ def size_words(size: int) -> str:
     """A size in binary units, as in ``64.0 MiB``."""
     value, unit = float(size), "bytes"
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
+        if round(value, 1) < 1024 or unit == "TiB":
             break
         value /= 1024
     return f"{size:,} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

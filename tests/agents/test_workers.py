@@ -57,6 +57,12 @@ class Bell:
         """Sleep until the bell was rung once more: as a session sleeps, but not for ever."""
         assert self._rung.acquire(timeout=PATIENCE), "nobody woke the session"
 
+    def is_quiet(self) -> bool:
+        """Whether, once all earlier rings are forgotten, none follows for a moment."""
+        while self._rung.acquire(blocking=False):
+            pass
+        return not self._rung.acquire(timeout=0.05)
+
     def until(self, condition: Callable[[], object]) -> None:
         """Look at ``condition`` whenever the bell was rung, until it is true."""
         while not condition():
@@ -183,6 +189,7 @@ def test_reading_ahead_is_bounded() -> None:
     for taken in range(5):
         most = taken + READ_AHEAD_BLOCKS + 1  # the blocks that wait, and the one in the reader's hand
         bell.until(lambda most=most: given >= most)
+        assert bell.is_quiet(), "it reads on"
         assert given == most
         assert len(reader.take(SMALLEST_BLOCK)) == SMALLEST_BLOCK
     reader.cancel()
@@ -206,6 +213,7 @@ def test_cancel_ends_the_reader_at_every_stage(stage: str) -> None:
             reader.start()
         if stage not in ("never started", "waiting for input"):
             bell.until(lambda: reader.ended or reader._failure or len(reader._blocks) == READ_AHEAD_BLOCKS)
+            assert bell.is_quiet()  # by now it most likely sleeps where it is to be woken
         started = time.monotonic()
         reader.cancel()
         reader.cancel()
