@@ -65,6 +65,33 @@ class SendWindow:
             self._flight_bytes -= self._flight.popleft()[1]
 
 
+SMALLEST_PACED = 1 << 16
+"""Bytes of the records that a delivery begins with: at 6.5 kB/s one still passes within ten seconds."""
+
+PACED_SECONDS = 1.0
+"""How long a record may take on its way: well within the idle limit, which only whole records restart."""
+
+
+class Pace:
+    """How large the next record may be, so that a slow link is not taken for a dead one.
+
+    Records grow from ``SMALLEST_PACED`` bytes to ``largest`` as ACKs show what the link carries.
+    """
+
+    def __init__(self, largest: int, *, started: float) -> None:
+        self._largest = largest
+        self._started = started
+        self.record_size = min(largest, SMALLEST_PACED)
+        """Bytes."""
+
+    def acknowledged(self, total: int, *, now: float) -> None:
+        """``total`` bytes have been consumed by the other side at the time ``now`` (seconds)."""
+        rate = total / max(now - self._started, 1e-3)
+        self.record_size = max(
+            min(self._largest, SMALLEST_PACED), min(self._largest, int(rate * PACED_SECONDS))
+        )
+
+
 class ReceiveWindow:
     """What arrived and our sink has not consumed yet."""
 

@@ -72,7 +72,7 @@ class Emitter:
             link = None
             try:
                 leg = self.dial(attempt)
-                link = HandshakeLink(leg, self.settings, self.stop, self.report)
+                link = HandshakeLink(leg, self.settings, self.stop, self.report, deadline)
                 return leg, self._attempt(link)
             except (ConnectFailed, GateBusy, LegClosed, HandshakeTimeout) as error:
                 refused = link is not None and link.authenticated and isinstance(error, LegClosed)
@@ -118,9 +118,9 @@ class Emitter:
             on_progress=lambda done: throttle.progress(done, offer.size),
         )
         session = Session(leg, established, settings=self.settings, stop=self.stop)
-        self.report(events.Opened.of(offer, "to", self.peer.name))
-        reader.start()
         try:
+            self.report(events.Opened.of(offer, "to", self.peer.name))
+            reader.start()
             session.run(outgoing)
         except SessionError as error:
             unknown = outgoing.finished_sending

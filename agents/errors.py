@@ -35,11 +35,12 @@ class SourceFault(LocalFault):
 class SinkFault(LocalFault):
     """What arrives cannot be stored."""
 
-    def __init__(self, target: str, reason: str, hint: str = "") -> None:
+    def __init__(self, target: str, reason: str, hint: str = "", *, for_peer: str = "") -> None:
         super().__init__(target, reason)
         self.target = target
         self.reason = reason
         self.hint = hint
+        self.for_peer = for_peer or reason
 
     @classmethod
     def from_os(cls, target: str, error: OSError) -> SinkFault:
@@ -47,10 +48,6 @@ class SinkFault(LocalFault):
         if isinstance(error, BrokenPipeError):
             return cls(target, "the program that reads it has ended")
         return cls(target, words_of(error))
-
-    @property
-    def for_peer(self) -> str:
-        return self.reason
 
     def __str__(self) -> str:
         return f"cannot write {self.target}: {self.reason}"
@@ -130,7 +127,11 @@ class DigestMismatch(SessionError):
 
 
 class DeliveryCut(SessionError):
-    """The session ended before the delivery did; ``done`` counts bytes."""
+    """The session ended before the delivery did.
+
+    ``done`` counts bytes: those acknowledged (Emitter; all, if the outcome is unknown), or those that
+    the sink had passed on and cannot call back (Receiver).
+    """
 
     def __init__(self, role: str, cause: SessionError, done: int, outcome_unknown: bool = False) -> None:
         super().__init__(role, cause, done, outcome_unknown)
@@ -147,7 +148,9 @@ class DeliveryCut(SessionError):
             )
         if self.role == "Emitter":
             return f"the session was cut: {self.cause}; {self.done:,} bytes had been acknowledged"
-        return f"the session was cut: {self.cause}; {self.done:,} bytes had arrived, nothing was kept"
+        if not self.done:
+            return f"the session was cut: {self.cause}; nothing was kept"
+        return f"the session was cut: {self.cause}; {self.done:,} bytes were handed on and are not the whole"
 
 
 class RefusedByPeer(TrustError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selo.agents import events
@@ -34,9 +34,17 @@ HANDSHAKE_FRAME_MAX = 4096
 """Bytes of a frame before M4 (docs/PROTOCOL.md, section 13)."""
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the clock (seconds), and how long it was to that moment when it was set."""
+
+    at: float
+    seconds: float
+
+
 @dataclass
 class HandshakeLink:
-    """Whole handshake messages over a leg, each by a deadline.
+    """Whole handshake messages over a leg, each by a deadline; none is later than ``end``.
 
     ``authenticated`` turns true when the other side has proved who it is.
     """
@@ -45,10 +53,17 @@ class HandshakeLink:
     settings: Settings
     stop: Stop
     report: events.Report
-    clock: Callable[[], float] = time.monotonic
+    end: float | None = None
     authenticated: bool = False
 
-    def send(self, message: bytes, deadline: float) -> None:
+    def deadline(self, seconds: float) -> Deadline:
+        """``seconds`` from now, or ``end``."""
+        now = time.monotonic()
+        if self.end is not None:
+            seconds = max(0.0, min(seconds, self.end - now))
+        return Deadline(now + seconds, seconds)
+
+    def send(self, message: bytes, deadline: Deadline) -> None:
         """Send one message.
 
         Raises:
@@ -58,7 +73,7 @@ class HandshakeLink:
         while not self.leg.try_send(frame):
             self._wait(deadline, "a connection", want_write=True)
 
-    def receive(self, awaited: str, deadline: float) -> bytes:
+    def receive(self, awaited: str, deadline: Deadline) -> bytes:
         """Receive the next message.
 
         Raises:
@@ -72,11 +87,11 @@ class HandshakeLink:
             raise FrameRefused("a record before the handshake was over")
         return bytes(parsed.message)
 
-    def _wait(self, deadline: float, awaited: str, *, want_write: bool = False) -> None:
+    def _wait(self, deadline: Deadline, awaited: str, *, want_write: bool = False) -> None:
         self.stop.check()
-        left = deadline - self.clock()
+        left = deadline.at - time.monotonic()
         if left <= 0:
-            raise HandshakeTimeout(awaited, self.settings.handshake_deadline)
+            raise HandshakeTimeout(awaited, deadline.seconds)
         self.leg.wait(left, want_write=want_write)
 
 
@@ -96,8 +111,8 @@ def establish_as_emitter(link: HandshakeLink, *, identity: Identity, peer: Peer,
         suite=suite,
     )
     with link.stop.waking(link.leg.wake):
-        link.send(hello, link.clock() + link.settings.handshake_deadline)
-        deadline = link.clock() + link.settings.handshake_deadline
+        link.send(hello, link.deadline(link.settings.handshake_deadline))
+        deadline = link.deadline(link.settings.handshake_deadline)
         link.report(events.Connected(link.leg.peer_address))
         confirmed = _send_auth(link, phase, peer, deadline)
         established = confirmed.receive(link.receive("the Receiver's acceptance (M4)", deadline))
@@ -105,7 +120,7 @@ def establish_as_emitter(link: HandshakeLink, *, identity: Identity, peer: Peer,
     return established
 
 
-def _send_auth(link: HandshakeLink, phase: ExpectM2, peer: Peer, deadline: float) -> ExpectM4:
+def _send_auth(link: HandshakeLink, phase: ExpectM2, peer: Peer, deadline: Deadline) -> ExpectM4:
     auth, confirmed = phase.receive(link.receive("the Receiver's answer (M2)", deadline))
     link.authenticated = True
     link.report(events.PeerVerified("Receiver", peer.name, peer.fingerprint))
@@ -134,13 +149,11 @@ def establish_as_receiver(
         exponent=os.urandom(EXPONENT_LENGTH),
         suite=suite,
     )
-    admitted = link.clock()
-    deadline = admitted + settings.handshake_deadline
+    deadline = link.deadline(settings.handshake_deadline)
+    first = link.deadline(settings.first_message_deadline)
     with link.stop.waking(link.leg.wake):
         link.report(events.Connected(link.leg.peer_address))
-        answer, awaiting = phase.receive(
-            link.receive("a first message (M1)", admitted + settings.first_message_deadline)
-        )
+        answer, awaiting = phase.receive(link.receive("a first message (M1)", first))
         link.send(answer, deadline)
         accept, established = awaiting.receive(link.receive("the Emitter's proof (M3)", deadline))
         link.authenticated = True

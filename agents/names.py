@@ -1,8 +1,9 @@
 """Names that a peer suggests are hostile until they pass this door. Pure.
 
-A legal name is one component of a path: it cannot leave its folder, hide, move a
-terminal's cursor or read backwards. A colon is legal, because names with a time in
-them are common and only a drive letter's is dangerous anywhere.
+A legal name is one component of a path: it cannot leave its folder, hide, look like an
+option to a program that is given it, move a terminal's cursor or read backwards. A
+colon is legal, because names with a time in them are common and only a drive letter's
+is dangerous anywhere.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import unicodedata
 from selo.agents.bodies import NAME_MAX
 from selo.agents.errors import SinkFault
 
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")  # of category Cf too, and needed by several scripts and by emoji
 _SEPARATORS = frozenset("/\\")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def checked_name(name: str) -> str:
+def checked_file_name(name: str) -> str:
     """``name`` if it is fit to be a file's name, unchanged.
 
     Raises:
@@ -36,12 +37,12 @@ def checked_name(name: str) -> str:
 def _why_not(name: str) -> str | None:
     if not name or len(name.encode(errors="surrogatepass")) > NAME_MAX:
         return f"it is empty or longer than {NAME_MAX} bytes"
-    if name.startswith("."):
-        return "it begins with a dot"
+    if name[0] in ".-":
+        return "it begins with a dot or a hyphen"
+    if name != name.strip():
+        return "it begins or ends with a space"
     if _SEPARATORS & set(name) or _DRIVE.match(name):
         return "it holds a path separator or a drive letter"
-    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in name):
-        return "it holds a control character"
-    if _BIDI_CONTROLS & set(name):
-        return "it holds a character that changes the direction of text"
+    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in set(name) - _JOINERS):
+        return "it holds a control character or one that cannot be seen"
     return None

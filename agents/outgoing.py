@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Callable
 
 from selo.agents.bodies import Ack, Offer
-from selo.agents.delivery import SendWindow
+from selo.agents.delivery import Pace, SendWindow
 from selo.agents.errors import DigestMismatch, PeerMisbehaved
 from selo.agents.session import FRAMES_PER_TURN, Session
 from selo.agents.workers import Reader
@@ -31,11 +32,16 @@ class Outgoing:
         self._offer = offer
         self._reader = reader
         self._on_progress = on_progress
-        self._record_size = min(record_size, limits.max_plaintext)
+        self._pace = Pace(min(record_size, limits.max_plaintext), started=time.monotonic())
         self._opened = False
         self._final: bytes | None = None
         self.window = SendWindow(limits)
         self.done = False
+
+    @property
+    def must_finish(self) -> bool:
+        """Never: an Emitter that is interrupted loses nothing that it could keep."""
+        return False
 
     @property
     def finished_sending(self) -> bool:
@@ -56,9 +62,10 @@ class Outgoing:
     def _send_data(self, session: Session) -> bool:
         """Send up to a turn's worth; whether there may be more to send at once."""
         for _ in range(FRAMES_PER_TURN):
-            if not (session.can_send and self.window.has_room(self._record_size)):
+            size = self._pace.record_size
+            if not (session.can_send and self.window.has_room(size)):
                 return False
-            piece = self._reader.take(self._record_size)
+            piece = self._reader.take(size)
             if not piece:
                 return False
             self.window.sent(session.next_seq, len(piece))
@@ -70,7 +77,9 @@ class Outgoing:
             raise PeerMisbehaved(f"{record.type.name} before OPEN")
         if record.type is RecordType.ACK:
             self.window.acknowledge(Ack.unpack(record.plaintext), sealed=session.next_seq)
-            self._on_progress(self.window.acknowledged_bytes)
+            acknowledged = self.window.acknowledged_bytes
+            self._pace.acknowledged(acknowledged, now=time.monotonic())
+            self._on_progress(acknowledged)
             return
         if self._final is None:
             raise PeerMisbehaved("RECEIPT before FINAL")

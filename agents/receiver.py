@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from selo.agents import events
-from selo.agents.errors import DeliveryCut, HandshakeTimeout, NobodyCame, OnlyStrangersCame
+from selo.agents.errors import DeliveryCut, DigestMismatch, HandshakeTimeout, NobodyCame, OnlyStrangersCame
 from selo.agents.establish import HandshakeLink, establish_as_receiver
 from selo.agents.incoming import Incoming
 from selo.agents.session import Session
@@ -20,7 +20,7 @@ from selo.crypto.errors import HandshakeError
 from selo.crypto.handshake import Established
 from selo.crypto.identity import Identity
 from selo.crypto.suites import CLASSIC, Suite
-from selo.errors import SessionError
+from selo.errors import PeerFault, SessionError
 from selo.transport.base import FrameRefused, Leg, LegClosed, Listener
 
 LOOK_AROUND = 0.5
@@ -105,6 +105,7 @@ class Receiver:
         incoming = Incoming(
             writer,
             limits=established.limits,
+            open_by=time.monotonic() + self.settings.handshake_deadline,
             on_open=lambda offer: self.report(events.Opened.of(offer, "from", peer.name)),
             on_progress=lambda done: throttle.progress(done, incoming.offer.size if incoming.offer else None),
         )
@@ -129,10 +130,13 @@ class Receiver:
         """Run the session; what became of the receipt."""
         try:
             session.run(incoming)
-        except SessionError as error:
-            # After the FINAL the data is whole and authentic, whatever becomes of the link.
-            if incoming.complete and writer.failure is None and writer.wait(self.stop):
-                return "not sent"
-            raise DeliveryCut("Receiver", error, incoming.window.arrived_bytes) from error
-        session.wait_for_close()
-        return "sent"
+        except (SessionError, PeerFault) as error:
+            # After the FINAL the data is whole and authentic, whatever becomes of the link and the Emitter.
+            if incoming.must_finish and not isinstance(error, DigestMismatch):
+                if writer.wait():
+                    return "not sent"
+                raise writer.failure or error from error
+            if isinstance(error, PeerFault):
+                raise
+            raise DeliveryCut("Receiver", error, writer.handed_on) from error
+        return "sent" if session.wait_for_close() else "not sent"

@@ -10,10 +10,19 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from selo.agents.bodies import Abort, AbortCode
-from selo.agents.errors import PeerFailed, PeerInterrupted, PeerLost, PeerMisbehaved, SinkFault, SourceFault
+from selo.agents.errors import (
+    DigestMismatch,
+    PeerFailed,
+    PeerInterrupted,
+    PeerLost,
+    PeerMisbehaved,
+    SinkFault,
+    SourceFault,
+)
 from selo.agents.stop import Stop
 from selo.config.settings import Settings
 from selo.crypto.errors import RecordError
@@ -40,6 +49,10 @@ class Handler(Protocol):
     @property
     def done(self) -> bool:
         """Whether the session has served its purpose."""
+
+    @property
+    def must_finish(self) -> bool:
+        """Whether a request to stop has to wait, because what is under way is soon done."""
 
     def advance(self, session: Session) -> bool:
         """Send what can be sent now, at most a turn's worth; whether there may be more at once."""
@@ -127,7 +140,8 @@ class Session:
                 raise
 
     def _turn(self, handler: Handler) -> None:
-        self._stop.check()
+        if not handler.must_finish:
+            self._stop.check()
         more = handler.advance(self)
         if handler.done:
             return
@@ -175,41 +189,43 @@ class Session:
         if record.type is RecordType.PING:
             return
         if record.type is RecordType.ABORT:
-            raise self._told(Abort.unpack(record.plaintext))
+            raise self._told(record)
         if record.type not in handler.accepts:
             raise PeerMisbehaved(f"{record.type.name} is not for this direction")
         handler.receive(record, self)
 
-    def _told(self, abort: Abort) -> SeloError:
+    def _told(self, record: Record) -> SeloError:
+        try:
+            abort = Abort.unpack(record.plaintext)
+        except PeerMisbehaved:  # an ABORT is never answered, not even an ill-formed one
+            return PeerInterrupted("its reason cannot be read")
         if abort.code in (AbortCode.INTERRUPTED, AbortCode.PROTOCOL):
             return PeerInterrupted(abort.text)
         return PeerFailed(self._peer_role.name.capitalize(), abort.text)
 
     # The end
 
-    def wait_for_close(self) -> None:
-        """Let the other side close first, or give it ``close_grace`` seconds.
+    def wait_for_close(self) -> bool:
+        """Let the other side close first, or give it ``close_grace`` seconds; whether all we sealed left.
 
         A close with unread data in our socket would make the system throw away what we
         sent last, so what still arrives is read and dropped.
         """
         deadline = self._clock() + self._settings.close_grace
-        try:
+        with suppress(SeloError):  # closed: what we waited for
             while (left := deadline - self._clock()) > 0:
                 self._flush()
                 self._leg.wait(left, want_write=bool(self._unsent))
-                while self._leg.try_receive() is not None:
-                    pass
-        except SeloError:
-            pass  # closed: what we waited for
+                for _ in range(FRAMES_PER_TURN):  # and then the clock again: they may never stop
+                    if self._leg.try_receive() is None:
+                        break
+        return not self._unsent
 
     def _abort(self, error: BaseException) -> None:
         """Tell the other side why, as far as it is its business; never fails."""
-        try:
+        with suppress(SeloError):  # the link is gone too; the first error is the one to report
             self.send(RecordType.ABORT, _reason(error).pack())
             self.wait_for_close()
-        except SeloError:
-            pass  # the link is gone too; the first error is the one to report
 
 
 def _reason(error: BaseException) -> Abort:
@@ -219,6 +235,6 @@ def _reason(error: BaseException) -> Abort:
         return Abort(AbortCode.SINK, error.for_peer)
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return Abort(AbortCode.INTERRUPTED, "interrupted by its user")
-    if isinstance(error, PeerMisbehaved):
-        return Abort(AbortCode.PROTOCOL, error.rule)
+    if isinstance(error, PeerMisbehaved | DigestMismatch):
+        return Abort(AbortCode.PROTOCOL, str(error))
     return Abort(AbortCode.INTERNAL, "internal fault")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import select
 import stat
 import threading
 import time
@@ -20,7 +21,7 @@ from typing import Protocol
 
 from selo.agents.bodies import Offer
 from selo.agents.errors import SinkFault, TargetExists
-from selo.agents.names import checked_name
+from selo.agents.names import checked_file_name
 
 NEW_FILE_MODE = 0o600
 """Files we make are for their owner alone; widening is the owner's business."""
@@ -34,6 +35,10 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
 class Sink(Protocol):
     """What a Receiver writes."""
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether what is written is out of our hands at once, so that ``discard`` cannot call it back."""
 
     def open(self, offer: Offer) -> None:
         """Prepare for the delivery, or refuse it.
@@ -65,6 +70,8 @@ class Sink(Protocol):
 class CallableSink:
     """Hands every block to a function, in order."""
 
+    hands_on = True
+
     def __init__(self, function: Callable[[bytes], object]) -> None:
         self._function = function
 
@@ -86,6 +93,8 @@ class CallableSink:
 
 class DescriptorSink:
     """An open descriptor (standard output, a FIFO, a device): written as it comes."""
+
+    hands_on = True
 
     def __init__(self, descriptor: int, *, shown_as: str = "standard output") -> None:
         self._descriptor = descriptor
@@ -118,6 +127,10 @@ class FileSink:
         self._overwrite = overwrite
         self._inner: _PartialFile | _SpecialFile | None = None
 
+    @property
+    def hands_on(self) -> bool:
+        return self._inner is not None and self._inner.hands_on
+
     def open(self, offer: Offer) -> None:
         with _faults(str(self._path)):
             special = self._path.exists() and not self._path.is_file() and not self._path.is_dir()
@@ -148,6 +161,8 @@ class FolderSink:
     A stream without a name is called after its sender and the time.
     """
 
+    hands_on = False
+
     def __init__(
         self,
         folder: str | os.PathLike[str],
@@ -163,7 +178,7 @@ class FolderSink:
         self._file: _PartialFile | None = None
 
     def open(self, offer: Offer) -> None:
-        name = checked_name(offer.name) if offer.name is not None else self._made_up_name()
+        name = checked_file_name(offer.name) if offer.name is not None else self._made_up_name()
         self._file = _PartialFile(self._folder / name, overwrite=self._overwrite)
         self._file.open(offer)
 
@@ -223,6 +238,8 @@ class _SpecialFile(DescriptorSink):
 class _PartialFile:
     """A file under a temporary name in its target's folder until it is whole and synced."""
 
+    hands_on = False
+
     def __init__(self, target: Path, *, overwrite: bool) -> None:
         self._target = target
         self._overwrite = overwrite
@@ -254,7 +271,8 @@ class _PartialFile:
         volume = os.statvfs(self._target.parent)
         free = volume.f_bavail * volume.f_frsize
         if size is not None and volume.f_blocks and size > free:
-            raise SinkFault(str(self._target), f"it takes {size:,} bytes and {free:,} are free")
+            reason = f"it takes {size:,} bytes and {free:,} are free"
+            raise SinkFault(str(self._target), reason, for_peer="there is not enough room for it")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert self._own is not None
@@ -310,7 +328,12 @@ def _faults(target: str) -> Iterator[None]:
 def _write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # somebody who shares our standard output made it non-blocking
+            writable = select.poll()
+            writable.register(descriptor, select.POLLOUT)
+            writable.poll()
 
 
 def _sync(descriptor: int) -> None:

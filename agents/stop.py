@@ -10,12 +10,17 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 from selo.errors import Interrupted
+
+IMPATIENCE = 3.0
+"""Seconds that an orderly end may take before a second signal ends the process at once. Longer than
+``close_grace``, so that an impatient second Ctrl-C does not spoil the telling of the other side."""
 
 
 class Stop:
@@ -76,17 +81,27 @@ def _close(*descriptors: int) -> None:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A ``Stop`` that SIGINT and SIGTERM request while in the block (main thread only).
+    """A ``Stop`` that SIGINT, SIGTERM and SIGHUP request while in the block (main thread only).
 
-    A signal that was ignored when we were started, as ``nohup`` and background jobs of scripts do, stays so.
+    A signal that comes again more than ``IMPATIENCE`` seconds after the first ends the process at
+    once: a disk or a name server that hangs is not worth waiting for when somebody asks twice. One
+    that was ignored when we were started, as ``nohup`` and background jobs of scripts do, stays so.
     """
     stop = Stop()
 
+    first: list[float] = []
+
     def handle(signal_number: int, _frame: FrameType | None) -> None:
+        first.append(time.monotonic())
+        if first[-1] - first[0] > IMPATIENCE:
+            signal.signal(signal_number, signal.SIG_DFL)
+            os.kill(os.getpid(), signal_number)
         stop.request(signal_number)
 
     heeded = [
-        number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     ]
     previous = {number: signal.signal(number, handle) for number in heeded}
     try:

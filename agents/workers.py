@@ -18,7 +18,6 @@ from selo.agents.bodies import Offer
 from selo.agents.errors import DigestMismatch, InternalFault
 from selo.agents.sinks import Sink
 from selo.agents.sources import Block, Source
-from selo.agents.stop import Stop
 from selo.errors import SeloError
 
 READ_AHEAD_BLOCKS = 3
@@ -32,9 +31,6 @@ JOIN_BELOW = 1 << 14
 
 JOIN_RECORDS = 256
 """Plaintexts that are joined at most: well below a quarter of the usual window, so ACKs keep flowing."""
-
-LOOK_FOR_STOP = 0.1
-"""Seconds between two looks for a stop while a disk is waited for."""
 
 JOIN_SECONDS = 1.0
 """How long a cancelled worker is waited for; one stuck in a write to a pipe ends with the process."""
@@ -171,15 +167,15 @@ class Writer:
         """BLAKE3 of all that the sink took, 32 bytes; meaningful once ``stored``."""
         return self._hash.digest()
 
-    def wait(self, stop: Stop) -> bool:
-        """Wait until the sink has committed or failed, however long a disk takes; whether it committed.
+    @property
+    def handed_on(self) -> int:
+        """Bytes that the sink passed on and cannot call back."""
+        return self.consumed_bytes if self._sink.hands_on else 0
 
-        Raises:
-            Interrupted: the stop was requested first.
-        """
-        while self._thread is not None and self._thread.is_alive():
-            stop.check()
-            self._thread.join(LOOK_FOR_STOP)
+    def wait(self) -> bool:
+        """Wait until the sink has committed or failed, however long a disk takes; whether it committed."""
+        if self._thread is not None:
+            self._thread.join()
         return self.stored
 
     def cancel(self) -> None:

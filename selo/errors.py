@@ -8,7 +8,7 @@
     +-- TrustError           a peer that did not authenticate or is not trusted       exit 3
     +-- SessionError         a session that was cut or tampered with                  exit 4
     +-- UnreachableError     nobody there, or no answer in time                       exit 5
-    +-- Interrupted          a signal                                                 exit 130, 143
+    +-- Interrupted          a signal                                                 exit 129, 130, 143
 
 Every other error of Selo derives from one of these and lives in the room that
 raises it. An error carries its data as attributes; ``__str__`` makes the words,
@@ -79,4 +79,4 @@ class Interrupted(SeloError):
         self.exit_status = 128 + signal_number
 
     def __str__(self) -> str:
-        return "interrupted" if self.signal_number == 2 else "terminated"
+        return {1: "hung up", 2: "interrupted"}.get(self.signal_number, "terminated")

@@ -1,17 +1,22 @@
 """What a person sees of a delivery: one line per event, a bar on a terminal, JSON with --json.
 
-All of it goes to standard error: standard output may be carrying the data.
+All of it goes to standard error: standard output may be carrying the data. A thread
+of its own does the telling, so that a terminal that is held, or a pipe that nobody
+reads, can neither stop a delivery nor fail it.
 """
 
 from __future__ import annotations
 
 import json
+import queue
 import sys
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from selo.agents import events
-from selo.agents.cli.common import Context
+from selo.agents.cli.common import Context, write_error_line
 from selo.agents.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -20,34 +25,55 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL = 5.0
 """Seconds between two progress lines where there is no terminal to draw a bar on."""
 
+WAITING_EVENTS = 256
+"""Events that may wait for a standard error that is held; what comes after them goes untold."""
+
+LAST_WORDS = 1.0
+"""Seconds that ``close`` gives to what still waits."""
+
 
 class Narrator:
-    """Takes an agent's events and tells them in the manner that the context asks for."""
+    """Takes an agent's events, from any thread, and tells them in the manner that the context asks for."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._bar: Bar | None = None
         self._next_line = time.monotonic() + PLAIN_INTERVAL
         self._last_said = ""
+        self._events: queue.Queue[events.Event | None] = queue.Queue(WAITING_EVENTS)
+        self._thread = threading.Thread(target=self._run, name="selo-narrator", daemon=True)
+        self._thread.start()
 
     def __call__(self, event: events.Event) -> None:
-        """Tell one event."""
-        if self._context.json:
-            print(json.dumps(event.as_json()), file=sys.stderr, flush=True)
-        elif isinstance(event, events.Progress):
-            self._progress(event)
-        elif not self._context.quiet:
-            self._say(in_words(event, verbose=self._context.verbose))
+        """Take one event; never waits and never fails."""
+        with suppress(queue.Full):
+            self._events.put_nowait(event)
 
     def close(self) -> None:
-        """Take the bar off the terminal."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        """Tell what waits, and take the bar off the terminal."""
+        try:
+            self._events.put(None, timeout=LAST_WORDS)
+        except queue.Full:
+            return
+        self._thread.join(LAST_WORDS)
+
+    def _run(self) -> None:
+        with suppress(OSError):  # nobody reads standard error any more: there is nobody to tell
+            while (event := self._events.get()) is not None:
+                self._tell(event)
+            self._remove_bar()
+
+    def _tell(self, event: events.Event) -> None:
+        if self._context.json:
+            write_error_line(json.dumps(event.as_json()))
+        elif self._context.quiet:
+            return
+        elif isinstance(event, events.Progress):
+            self._progress(event)
+        else:
+            self._say(in_words(event, verbose=self._context.verbose))
 
     def _progress(self, event: events.Progress) -> None:
-        if self._context.quiet:
-            return
         if sys.stderr.isatty():
             if self._bar is None:
                 self._bar = Bar()
@@ -59,10 +85,15 @@ class Narrator:
 
     def _say(self, words: str) -> None:
         if words and words != self._last_said:  # waiting says the same many times
-            self.close()
+            self._remove_bar()
             for line in words.splitlines():
-                print(f"selo: {line}", file=sys.stderr, flush=True)
+                write_error_line(f"selo: {line}")
             self._last_said = words
+
+    def _remove_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 class Bar:

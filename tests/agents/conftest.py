@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from selo.crypto.records import Record, RecordType
 from selo.crypto.suites import CLASSIC
 from selo.errors import SeloError
 from selo.transport import PipeLeg, memory_pair, pipe_pair
-from selo.transport.base import Leg, Listener
+from selo.transport.base import Leg, LegClosed, Listener
 from selo.transport.frames import RecordFrame, new_record_frame, parse
 
 PATIENCE = 30.0
@@ -262,6 +263,22 @@ class Rogue:
                 return record
         raise AssertionError("no record came")
 
+    def pause(self, seconds: float) -> None:
+        """Wait, and drop what comes meanwhile.
+
+        Raises:
+            LegClosed: the other side closed.
+        """
+        self._leg.wait(seconds)
+        while self._leg.try_receive() is not None:
+            pass
+
+    def until_closed(self, step: Callable[[], object]) -> None:
+        """Do ``step`` again and again until the other side has closed."""
+        with suppress(LegClosed):
+            while True:
+                step()
+
     def allow_anything(self) -> None:
         """Take the rules out of the sealer, as a broken implementation would."""
         self._sealer._checked = lambda *_: self._sealer._protection  # type: ignore[method-assign]
@@ -319,9 +336,15 @@ def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
 def receive_from_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
     """Run a real Receiver against an Emitter that plays a script."""
 
-    def run(script: Script, sink: Sink, settings: Settings = settings) -> Side:
+    def run(
+        script: Script,
+        sink: Sink,
+        settings: Settings = settings,
+        on_side: Callable[[Side], None] = lambda _side: None,
+    ) -> Side:
         near, far = memory_pair(max_frame=FRAME_MAX)
         side = Side()
+        on_side(side)
         receiver = Receiver(
             identity=parties.receiver,
             senders={

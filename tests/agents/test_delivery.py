@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from selo.agents.bodies import Ack
-from selo.agents.delivery import ReceiveWindow, SendWindow
+from selo.agents.delivery import SMALLEST_PACED, Pace, ReceiveWindow, SendWindow
 from selo.agents.errors import PeerMisbehaved
 from selo.crypto.session_limits import SessionLimits
 
@@ -216,3 +216,23 @@ def test_an_ack_says_nothing_durable_before_the_end() -> None:
     window.consumed(1)
     assert window.ack(2) == Ack(2, 0)
     assert not window.ack_is_due
+
+
+def test_records_grow_as_the_link_carries_them() -> None:
+    """From 64 KiB to the setting, by what the ACKs show; never so large that one takes over a second."""
+    pace = Pace(1 << 20, started=0.0)
+    assert pace.record_size == SMALLEST_PACED
+    pace.acknowledged(300_000, now=1.0)
+    assert pace.record_size == 300_000
+    pace.acknowledged(10 << 20, now=2.0)
+    assert pace.record_size == 1 << 20
+    pace.acknowledged(10 << 20, now=1000.0)
+    assert pace.record_size == SMALLEST_PACED
+
+
+def test_small_records_stay_small() -> None:
+    """A record size below 64 KiB is what the user chose, whatever the link."""
+    pace = Pace(32, started=0.0)
+    for now in (0.0, 1e-9, 1.0, 1e9):
+        pace.acknowledged(1 << 30, now=now)
+        assert pace.record_size == 32

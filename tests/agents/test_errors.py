@@ -130,9 +130,10 @@ def test_a_reader_that_has_gone_has_words_of_its_own() -> None:
 
 
 def test_a_cut_says_what_is_known_on_each_side() -> None:
-    """The Emitter hears what was acknowledged, or that nobody knows; the Receiver that nothing was kept."""
+    """The Emitter hears what was acknowledged, or that nobody knows; the Receiver what became of it."""
     assert "1,234 bytes had been acknowledged" in str(DeliveryCut("Emitter", CUT, 1234))
-    assert "nothing was kept" in str(DeliveryCut("Receiver", CUT, 1234))
+    assert "nothing was kept" in str(DeliveryCut("Receiver", CUT, 0))
+    assert "1,234 bytes were handed on and are not the whole" in str(DeliveryCut("Receiver", CUT, 1234))
     unknown = str(DeliveryCut("Emitter", CUT, 1234, outcome_unknown=True))
     assert unknown.startswith("outcome unknown")
     assert "may or may not" in unknown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from selo.agents.bodies import Abort, AbortCode, Ack, Kind, Offer
-from selo.agents.errors import DeliveryCut, DigestMismatch, PeerFailed, PeerMisbehaved
+from selo.agents.errors import DeliveryCut, DigestMismatch, PeerFailed, PeerMisbehaved, SinkFault
 from selo.agents.sinks import FileSink
 from selo.config.settings import Settings
 from selo.crypto.errors import RecordRefused
@@ -170,3 +171,116 @@ def test_emitter_that_fails_is_believed(receive_from_rogue, no_stray_files: Path
     assert "the disk broke" in str(side.error)
     assert side.status == 1
     assert not list(no_stray_files.iterdir())
+
+
+@pytest.mark.parametrize("sent", [3, 5], ids=["shorter", "longer"])
+def test_security_file_that_is_not_as_long_as_it_said(
+    receive_from_rogue, no_stray_files: Path, sent: int
+) -> None:
+    """A file's size in OPEN is binding: more, or a FINAL with less, ends with 4 and no file."""
+
+    def lying(rogue) -> None:
+        rogue.send(RecordType.OPEN, Offer(Kind.FILE, "file", 4).pack())
+        rogue.send(RecordType.DATA, bytes(sent))
+        if sent < 4:
+            rogue.send_final(blake3(bytes(sent)).digest())
+        assert Abort.unpack(rogue.receive().plaintext).code is AbortCode.PROTOCOL
+
+    side = receive_from_rogue(lying, FileSink(no_stray_files / "file"))
+    assert isinstance(side.error, DeliveryCut)
+    assert side.status == 4
+    assert not list(no_stray_files.iterdir())
+
+
+def test_security_peer_that_never_opens_is_given_up(
+    receive_from_rogue, settings: Settings, tmp_path: Path
+) -> None:
+    """A trusted peer that authenticates and then only PINGs does not hold the Receiver for ever."""
+
+    def idling(rogue) -> None:
+        rogue.until_closed(lambda: (rogue.send(RecordType.PING), rogue.pause(0.1)))
+
+    brief = replace(settings, handshake_deadline=0.5, first_message_deadline=0.5, close_grace=0.1)
+    side = receive_from_rogue(idling, FileSink(tmp_path / "file"), brief)
+    assert isinstance(side.error, DeliveryCut)
+    assert "no OPEN came in time" in str(side.error)
+
+
+def test_security_peer_that_floods_after_the_receipt_is_left(
+    receive_from_rogue, settings: Settings, no_stray_files: Path
+) -> None:
+    """A peer that does not close and keeps sending holds the Receiver for ``close_grace`` and no longer."""
+
+    def flooding(rogue) -> None:
+        deliver(rogue, b"data")
+        rogue.until_closed(lambda: rogue.send(RecordType.PING))
+
+    side = receive_from_rogue(flooding, FileSink(no_stray_files / "file"), replace(settings, close_grace=0.5))
+    assert side.error is None
+    assert (no_stray_files / "file").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("code", list(AbortCode))
+def test_abort_after_final_does_not_undo_it(
+    receive_from_rogue, no_stray_files: Path, code: AbortCode
+) -> None:
+    """Once FINAL verified the delivery is stored, whatever the Emitter says then."""
+
+    def regretting(rogue) -> None:
+        rogue.send(RecordType.OPEN, OPEN)
+        rogue.send(RecordType.DATA, b"data")
+        rogue.send_final(blake3(b"data").digest())
+        rogue.send(RecordType.ABORT, Abort(code, "never mind").pack())
+
+    side = receive_from_rogue(regretting, FileSink(no_stray_files / "file"))
+    assert side.error is None
+    assert (no_stray_files / "file").read_bytes() == b"data"
+
+
+class SlowCommit(FileSink):
+    """A disk that takes its time over the commit, and then may fail."""
+
+    def __init__(self, path: Path, meanwhile, failure: SinkFault | None = None) -> None:
+        super().__init__(path)
+        self._meanwhile = meanwhile
+        self._failure = failure
+
+    def commit(self) -> str | None:
+        self._meanwhile()
+        if self._failure is not None:
+            raise self._failure
+        return super().commit()
+
+
+def test_interruption_during_the_commit_waits_for_it(receive_from_rogue, no_stray_files: Path) -> None:
+    """Ctrl-C when FINAL has verified does not leave a file behind that nobody reported."""
+    sides = []
+    requested = threading.Event()
+
+    def interrupt() -> None:
+        sides[0].stop.request()
+        requested.wait(0.3)
+
+    side = receive_from_rogue(
+        lambda rogue: deliver(rogue, b"data"),
+        SlowCommit(no_stray_files / "file", interrupt),
+        on_side=sides.append,
+    )
+    assert side.error is None
+    assert side.outcome is not None
+    assert (no_stray_files / "file").read_bytes() == b"data"
+
+
+def test_disk_error_after_final_is_told_as_one(receive_from_rogue, no_stray_files: Path) -> None:
+    """The link lost and the disk failing: the disk is what the user has to mend, so that is told, with 1."""
+
+    def hasty(rogue) -> None:
+        rogue.send(RecordType.OPEN, OPEN)
+        rogue.send(RecordType.DATA, b"data")
+        rogue.send_final(blake3(b"data").digest())
+
+    failure = SinkFault("file", "no space left on device")
+    sink = SlowCommit(no_stray_files / "file", lambda: threading.Event().wait(0.3), failure)
+    side = receive_from_rogue(hasty, sink)
+    assert side.error is failure
+    assert side.status == 1

@@ -468,7 +468,7 @@ class _System:
 
 LINKS = {"links": {}, "no links": {"link": errno.EPERM}}
 each_disk = pytest.mark.parametrize("refused", LINKS.values(), ids=LINKS)
-EXPECTED_CALLS = ["lstat", "statvfs", "open", "write", "write", "fsync", "close"]
+EXPECTED_CALLS = ["lstat", "statvfs", "open", "close", "open", "write", "write", "fsync", "close"]
 NAMING_CALLS = {
     ("links", False): ["link", "unlink"],
     ("no links", False): ["link", "rename"],
@@ -594,10 +594,10 @@ def test_a_folder_that_cannot_be_synced_will_do(
     make: MakeSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some file systems refuse to sync a folder with EINVAL: that is no failure."""
-    system = _System(error=errno.EINVAL, failing=range(10, 11))
+    system = _System(error=errno.EINVAL, failing=range(12, 13))
     monkeypatch.setattr(sinks, "os", system)
     store(make(tmp_path))
-    assert system.calls[10] == "fsync"
+    assert system.calls[12] == "fsync"
     assert files_in(tmp_path) == ["name.bin"]
 
 
@@ -720,7 +720,10 @@ def test_standard_output_may_be_anything(
         sink = DescriptorSink(writing)
         assert store(sink) is None
         sink.discard()
-        assert os.read(reading, 2 * len(DATA)) == DATA
+        arrived = b""
+        while len(arrived) < len(DATA):  # a terminal hands it on in pieces
+            arrived += os.read(reading, 2 * len(DATA))
+        assert arrived == DATA
         os.fstat(writing)
     finally:
         os.close(reading)
@@ -787,3 +790,27 @@ def test_an_error_in_the_callable_is_a_sink_fault(error: type[Exception]) -> Non
         store(CallableSink(fail))
     assert "/a/local/path" not in caught.value.for_peer
     assert isinstance(caught.value.__cause__, error)
+
+
+def test_non_blocking_output_is_waited_for() -> None:
+    """Somebody who shares our standard output may have made it non-blocking: no byte is lost for it."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    data = os.urandom(300_000)
+    arrived = bytearray()
+
+    def read() -> None:
+        while len(arrived) < len(data):
+            arrived.extend(os.read(readable, 1 << 16))
+
+    reader = threading.Thread(target=read)
+    try:
+        sink = DescriptorSink(writable)
+        sink.open(OFFER)
+        reader.start()
+        sink.write(data)
+        reader.join()
+        assert arrived == data
+    finally:
+        os.close(readable)
+        os.close(writable)

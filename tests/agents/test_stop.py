@@ -6,6 +6,8 @@ import gc
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -112,6 +114,16 @@ def test_a_signal_calls_the_waker() -> None:
             stop.check()
 
 
+def test_an_ignored_signal_stays_ignored() -> None:
+    """What ``nohup``, or a script that starts us in the background, decided is not undone."""
+    original = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, original)
+
+
 def test_signals_are_restored_after_the_block() -> None:
     """Whatever handlers there were, the block gives them back, however it ends."""
 
@@ -121,7 +133,7 @@ def test_signals_are_restored_after_the_block() -> None:
     numbers = (signal.SIGINT, signal.SIGTERM)
     originals = [signal.getsignal(number) for number in numbers]
     try:
-        for handlers in ((ours, signal.SIG_IGN), (signal.default_int_handler, signal.SIG_DFL)):
+        for handlers in ((ours, ours), (signal.default_int_handler, signal.SIG_DFL)):
             for number, handler in zip(numbers, handlers, strict=True):
                 signal.signal(number, handler)
             with stop_on_signals():
@@ -180,3 +192,30 @@ def test_a_process_with_many_descriptors_can_sleep() -> None:
         for descriptor in opened:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asking_twice_ends_a_process_that_hangs(number: int) -> None:
+    """A signal more than ``IMPATIENCE`` after the first ends the process by that signal."""
+    script = (
+        "import os, signal, time\n"
+        "from selo.agents import stop\n"
+        "stop.IMPATIENCE = 0.05\n"
+        "with stop.stop_on_signals():\n"
+        f"    os.kill(os.getpid(), {number})\n"
+        "    print('in order', flush=True)\n"
+        "    time.sleep(0.1)\n"
+        f"    os.kill(os.getpid(), {number})\n"
+        "    time.sleep(60)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=30, check=False)
+    assert (child.returncode, child.stdout) == (-number, b"in order\n")
+
+
+def test_a_second_signal_at_once_is_the_same_request() -> None:
+    """An impatient second Ctrl-C does not spoil the orderly end."""
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Interrupted):
+            stop.check()
