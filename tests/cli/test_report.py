@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from selo.agents import events
 from selo.agents.cli import report
 from selo.agents.cli.common import Context
-from selo.agents.cli.report import Narrator, delivered_words, in_words, size_words
+from selo.agents.cli.report import WAITING_EVENTS, Narrator, delivered_words, in_words, size_words
 from selo.config.home import Home
 from selo.config.settings import load_settings
 
@@ -71,11 +72,18 @@ def test_json_is_one_object_a_line_with_every_field(
 ) -> None:
     """Whatever else is set, each event is one line of JSON that parses to all its fields."""
     for flags in ({}, {"quiet": True}, {"verbose": True}):
-        Narrator(replace(context, json=True, **flags))(event)
+        tell(replace(context, json=True, **flags), event)
         (line,) = capsys.readouterr().err.splitlines()
         said = json.loads(line)
         assert said["event"] == event.name
         assert set(said) == {"event", *(field.name for field in fields(event))}
+
+
+def tell(context: Context, event: events.Event) -> None:
+    """One event, told."""
+    narrator = Narrator(context)
+    narrator(event)
+    narrator.close()
 
 
 def with_hostile_text(event: events.Event) -> events.Event:
@@ -100,7 +108,7 @@ def test_security_hostile_text_reaches_a_terminal_escaped_only(
     assert words.isascii()
     assert all(line.isprintable() for line in words.split("\n"))
     assert words.count("\n") == plain.count("\n")
-    Narrator(replace(context, json=True))(hostile)
+    tell(replace(context, json=True), hostile)
     line = capsys.readouterr().err.removesuffix("\n")
     assert line.isascii()
     assert line.isprintable()
@@ -179,6 +187,7 @@ def test_the_same_words_are_said_once_in_a_row(context: Context, capsys: pytest.
     refused, timeout = (events.Waiting("tcp://h:1", reason) for reason in ("connection refused", "no answer"))
     for event in (refused, refused, refused, timeout, timeout, refused):
         narrator(event)
+    narrator.close()
     assert capsys.readouterr().err.splitlines() == [
         "selo: waiting: connection refused",
         "selo: waiting: no answer",
@@ -195,7 +204,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
     narrator = Narrator(context)
     for second in range(12):
         now = 1000.0 + second
-        narrator(events.Progress(second * 1000, 12_000 if second < 8 else None))
+        narrator._tell(events.Progress(second * 1000, 12_000 if second < 8 else None))  # not by its thread
     narrator.close()
     assert capsys.readouterr().err.splitlines() == ["selo: 5,000 of 12,000 bytes", "selo: 10,000 bytes"]
 
@@ -228,3 +237,29 @@ def test_nothing_goes_to_standard_output(context: Context, capsys: pytest.Captur
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err != ""
+
+
+def test_a_held_terminal_holds_nothing_up(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard error takes nothing (Ctrl-S, a full pipe), events are dropped and nobody waits."""
+    held = threading.Event()
+    monkeypatch.setattr(report, "write_error_line", lambda _line: held.wait(60))
+    monkeypatch.setattr(report, "LAST_WORDS", 0.1)
+    narrator = Narrator(context)
+    for _ in range(10 * WAITING_EVENTS):
+        narrator(EXAMPLES[0])
+    narrator.close()
+    assert not held.is_set()
+    held.set()
+
+
+def test_a_broken_terminal_breaks_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where drawing fails, the telling ends and the delivery does not hear of it."""
+
+    def broken(_self: Narrator, _event: events.Event) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Narrator, "_tell", broken)
+    narrator = Narrator(context)
+    for _ in range(10 * WAITING_EVENTS):
+        narrator(EXAMPLES[0])
+    narrator.close()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+SELO = Path(sys.executable).with_name("selo")
 
 BRISK = {"idle_limit": "2s", "ping_interval": "500ms"}
 
@@ -223,7 +228,7 @@ def test_slow_reader_is_not_a_dead_peer(receive, emit, tmp_path: Path) -> None:
 def test_demo_leaves_no_orphans(tmp_path: Path) -> None:
     """SIGKILL at the launcher: its two agents end by themselves."""
     demo = subprocess.Popen(
-        [Path(sys.executable).with_name("selo"), "demo"],
+        [SELO, "demo"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -242,3 +247,114 @@ def test_demo_leaves_no_orphans(tmp_path: Path) -> None:
 
 def _children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("who", ["emitter", "receiver"])
+@pytest.mark.parametrize("stderr", ["closed", "full", "gone"])
+def test_reports_that_cannot_be_written_fail_nothing(
+    homes, receive, tmp_path: Path, who: str, stderr: str
+) -> None:
+    """A closed, full or abandoned standard error never decides a delivery, and never gets into the data."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("payload")
+    port = receive("--output", tmp_path / "unused")
+    port.kill()
+    port.end()
+    arguments = {
+        "receiver": ["--home", homes.bob, "receive", "--bind", port.address, "-"],
+        "emitter": ["--home", homes.alice, "emit", "--to", "bob", "--connect", port.address, source],
+    }
+    redirect = {"closed": "2>&-", "full": "2>/dev/full", "gone": "2> >(exec true)"}[stderr]
+    children = {}
+    with target.open("wb") as output:
+        for role, words in arguments.items():
+            command = f'exec "$@" {redirect if role == who else "2>/dev/null"}'
+            children[role] = subprocess.Popen(
+                ["bash", "-c", command, "bash", SELO, *words], stdout=output, stdin=subprocess.DEVNULL
+            )
+    assert {role: child.wait(60) for role, child in children.items()} == {"receiver": 0, "emitter": 0}
+    assert target.read_text() == "payload"
+
+
+@pytest.mark.parametrize(("who", "redirect"), [("emitter", "<&-"), ("receiver", ">&-")])
+def test_closed_stream_is_told(homes, receive, tmp_path: Path, who: str, redirect: str) -> None:
+    """Where the stream to send or to write is closed: 1 on the side that has it, 0 on none."""
+    port = receive("--output", tmp_path / "unused")
+    port.kill()
+    port.end()
+    arguments = {
+        "receiver": ["--home", homes.bob, "receive", "--bind", port.address, "--wait", "5s", "-"],
+        "emitter": ["--home", homes.alice, "emit", "--to", "bob", "--connect", port.address, "-"],
+    }
+    (tmp_path / "data").write_text("some data")
+    data = (tmp_path / "data").open("rb")
+    children = {
+        role: subprocess.Popen(
+            ["bash", "-c", f'exec "$@" {redirect if role == who else ""}', "bash", SELO, *words],
+            stdin=data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for role, words in arguments.items()
+    }
+    data.close()
+    statuses = {role: child.wait(60) for role, child in children.items()}
+    assert statuses[who] == 1
+    assert 0 not in statuses.values()
+
+
+def test_slow_link_is_not_a_dead_peer(start, homes, receive, tmp_path: Path) -> None:
+    """A link on which one full-size record would take longer than the idle limit carries the delivery."""
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(600_000))
+    receiver = receive("--output", tmp_path / "target", settings=BRISK)
+    host, port = receiver.address.removeprefix("tcp://").split(":")
+    with SlowLink((host, int(port)), bytes_per_second=150_000) as link:
+        emitter = start(
+            "emit",
+            "--to",
+            "bob",
+            "--connect",
+            f"tcp://127.0.0.1:{link.port}",
+            source,
+            home=homes.alice,
+            settings=BRISK,
+        )
+        assert (emitter.end(), receiver.end()) == (0, 0)
+    assert (tmp_path / "target").read_bytes() == source.read_bytes()
+
+
+class SlowLink:
+    """A TCP relay that lets so many bytes a second through, each way."""
+
+    def __init__(self, target: tuple[str, int], *, bytes_per_second: int) -> None:
+        self._target = target
+        self._rate = bytes_per_second
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets = [self._listener]
+
+    def __enter__(self) -> SlowLink:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._sockets:
+            each.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+                far = socket.create_connection(self._target)
+                self._sockets += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(self._rate // 50):
+                time.sleep(len(data) / self._rate)
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
