@@ -29,14 +29,12 @@ KEY_LENGTH: Final = 32
 TAG_LENGTH: Final = 32
 """HMAC-SHA-256, not truncated: nothing is gained by saving 16 bytes of a 1 MiB record."""
 
-IV_LENGTH: Final = 16
 HEADER_LENGTH: Final = 16
 
 # The handshake.
 
 NONCE_LENGTH: Final = 32
 COOKIE_LENGTH: Final = 32
-LIMITS_LENGTH: Final = 16
 
 EXPONENT_LENGTH: Final = 40
 """320 bits. RFC 7919 (appendix A.2) asks for at least 275 with ffdhe3072."""
@@ -48,8 +46,8 @@ SECRET_LENGTH: Final = 32
 ZERO_SECRET: Final = bytes(SECRET_LENGTH)
 """Stands for "no Receiver secret"."""
 
-HANDSHAKE_MAX: Final = 4096
-"""No handshake message of any suite planned is longer; a transport reads nothing larger before M4."""
+HANDSHAKE_FRAME_MAX: Final = 4096
+"""The frame of any handshake message of any suite planned fits; nothing larger is read before M4."""
 
 M1_PREFIX_LENGTH: Final = 13
 """type, magic, version and suite: what M1 must hold before its suite says how long it is."""

@@ -65,11 +65,6 @@ class _Channel:
         return self._next_seq
 
     @property
-    def data_bytes(self) -> int:
-        """The bytes of DATA plaintext so far."""
-        return self._count.data_bytes
-
-    @property
     def state(self) -> StreamState:
         """How far this direction's stream has come."""
         return self._rules.state
@@ -115,11 +110,6 @@ class Sealer(_Channel):
         tag = protection.seal_into(header, self._next_seq, plaintext, out)
         self._record_done(record_type, tag, length)
         return header
-
-    def seal(self, record_type: RecordType, plaintext: Buffer) -> tuple[bytes, bytearray]:
-        """``seal_into`` with a body of its own: the header (16 bytes) and the body."""
-        body = bytearray(len(plaintext) + TAG_LENGTH)
-        return self.seal_into(record_type, plaintext, memoryview(body)), body
 
     def totals(self, digest: bytes) -> Totals:
         """The totals of every record sealed so far: the plaintext of a FINAL, if that is sealed *next*.

@@ -11,17 +11,10 @@ from selo.errors import UsageError
 
 @dataclass(frozen=True)
 class Suite:
-    """Names every algorithm and the exact length, in bytes, of every handshake message."""
+    """Its name in the settings, its number on the wire, the exact length (bytes) of its messages."""
 
     name: str
     number: int
-    key_exchange: str
-    signature: str
-    cipher: str
-    mac: str
-    kdf: str
-    public_value_length: int
-    signature_length: int
     m1_length: int
     m2_length: int
     m2_clear_length: int
@@ -32,22 +25,17 @@ class Suite:
 CLASSIC: Final = Suite(
     name="classic",
     number=1,
-    key_exchange="ffdhe3072",
-    signature="DSA-3072/256 with SHA-256",
-    cipher="AES-256-CFB128",
-    mac="HMAC-SHA-256",
-    kdf="HKDF-SHA-256",
-    public_value_length=384,
-    signature_length=limits.DSA_SIGNATURE_LENGTH,
     m1_length=limits.M1_LENGTH,
     m2_length=limits.M2_LENGTH,
     m2_clear_length=limits.M2_CLEAR_LENGTH,
     m3_length=limits.M3_LENGTH,
     m4_length=limits.M4_LENGTH,
 )
-"""What the exercise asks for: sound at the 128-bit level, not resistant to a quantum computer."""
+"""ffdhe3072, DSA-3072/256 with SHA-256, AES-256-CFB128, HMAC-SHA-256 and HKDF-SHA-256: what the exercise
+asks for, sound at the 128-bit level, not resistant to a quantum computer."""
 
-_SUITES: Final = {CLASSIC.name: CLASSIC}
+SUITES: Final = {CLASSIC.name: CLASSIC}
+"""Every suite by its name."""
 
 
 class UnknownSuite(UsageError):
@@ -69,6 +57,6 @@ def suite_by_name(name: str) -> Suite:
         UnknownSuite: there is none of that name.
     """
     try:
-        return _SUITES[name]
+        return SUITES[name]
     except KeyError:
-        raise UnknownSuite(name, tuple(_SUITES)) from None
+        raise UnknownSuite(name, tuple(SUITES)) from None

@@ -15,6 +15,8 @@ from selo.crypto.schedule import traffic_secrets
 from selo.crypto.suites import CLASSIC
 from selo.errors import MisuseError
 
+from .sealing import seal
+
 HS, T3 = b"\x0b" * 32, b"\x03" * 32
 
 
@@ -35,7 +37,7 @@ def test_each_role_seals_its_own_direction(
     """The Emitter's records are direction E under chain E, the Receiver's R under chain R; each begins at 0,
     and the cumulative key is the direction's own."""
     traffic = reference.traffic_keys(HS, T3)
-    header, body = ends[role].sealer.seal(RecordType.OPEN, b"x")
+    header, body = seal(ends[role].sealer, RecordType.OPEN, b"x")
     keys = reference.epoch_keys(traffic[f"chain_{side}"], 0)
     assert (header, bytes(body)) == reference.seal(keys, direction, RecordType.OPEN, 0, b"x")
     totals = ends[role].sealer.totals(bytes(32)).pack()

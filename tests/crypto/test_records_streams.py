@@ -17,6 +17,8 @@ from selo.crypto.records import Opener, RecordType, Sealer
 from selo.crypto.schedule import EpochKeys
 from selo.crypto.suites import CLASSIC
 
+from .sealing import seal
+
 CHAIN, KCUM = b"\x0a" * 32, b"\x0c" * 32
 DIGEST = b"\x0d" * 32
 CHANNEL: dict[str, Any] = {"suite": CLASSIC, "direction": 0x45, "max_plaintext": MAX_PLAINTEXT}
@@ -44,7 +46,7 @@ def test_security_iv_never_repeats_in_a_stream(monkeypatch: pytest.MonkeyPatch) 
     for chain, direction, records in ((CHAIN, 0x45, 65_600), (b"\x0b" * 32, 0x52, 1_000)):
         sealer = Sealer(EpochKeys(chain), KCUM, **CHANNEL | {"direction": direction})
         for _ in range(records):
-            sealer.seal(RecordType.PING, b"")
+            seal(sealer, RecordType.PING, b"")
     assert len(seen) == count == 66_600
 
 
@@ -53,10 +55,10 @@ def test_security_epochs_change_between_65_535_and_65_536(reference: ModuleType)
     the boundary neither end holds what epoch 0's keys came from."""
     sealer, opener = ends()
     for _ in range(65_535):
-        opener.open(*sealer.seal(RecordType.PING, b""))
+        opener.open(*seal(sealer, RecordType.PING, b""))
     for number, epoch in ((65_535, 0), (65_536, 1), (65_537, 1)):
         assert sealer.next_seq == opener.next_seq == number
-        header, body = sealer.seal(RecordType.PING, b"")
+        header, body = seal(sealer, RecordType.PING, b"")
         keys = reference.epoch_keys(CHAIN, epoch)
         assert (header, bytes(body)) == reference.seal(keys, 0x45, RecordType.PING, number, b"")
         assert opener.open(header, body).seq == number
@@ -70,10 +72,10 @@ def test_security_a_session_ends_at_2_to_the_40() -> None:
     sealer, opener = ends(epoch=(1 << 24) - 1)
     assert sealer.next_seq == SEQUENCE_END - 65_536
     for _ in range(65_536):
-        record = opener.open(*sealer.seal(RecordType.PING, b""))
+        record = opener.open(*seal(sealer, RecordType.PING, b""))
     assert record.seq == SEQUENCE_END - 1
     with pytest.raises(SequenceExhausted):
-        sealer.seal(RecordType.PING, b"")
+        seal(sealer, RecordType.PING, b"")
     with pytest.raises(RecordRefused) as caught:
         opener.open(bytes(16), bytes(32))
     assert caught.value.check is RecordCheck.ENDED
@@ -100,7 +102,7 @@ def sealed(stream: list[tuple[RecordType, bytes]]) -> list[Sent]:
     sent = []
     for record_type, plaintext in stream:
         content = plaintext if record_type is not RecordType.FINAL else sealer.totals(DIGEST).pack()
-        sent.append((record_type, *sealer.seal(record_type, content)))
+        sent.append((record_type, *seal(sealer, record_type, content)))
     return sent
 
 
@@ -148,8 +150,8 @@ def test_security_any_change_of_a_stream_is_refused(
     elif kind == "foreign":
         foreign = Sealer(EpochKeys(b"\x0f" * 32), KCUM, **CHANNEL)
         for _ in range(place):
-            foreign.seal(RecordType.PING, b"")
-        changed[place] = tuple(map(bytes, foreign.seal(RecordType.PING, b"")))  # type: ignore[assignment]
+            seal(foreign, RecordType.PING, b"")
+        changed[place] = tuple(map(bytes, seal(foreign, RecordType.PING, b"")))  # type: ignore[assignment]
     else:
         shorter = body[:-1] if kind == "cut" else body + b"\0"
         changed[place] = struct.pack(">I", len(shorter)) + header[4:], shorter

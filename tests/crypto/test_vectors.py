@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 
+from selo.agents.cli.words import fingerprint_words
 from selo.crypto import primitives, schedule
 from selo.crypto.admission import TicketGate
 from selo.crypto.errors import HandshakeError, MalformedIdentity, RecordRefused
@@ -22,12 +24,15 @@ from selo.crypto.records import Opener, RecordType, Sealer
 from selo.crypto.schedule import EpochKeys
 from selo.crypto.suites import CLASSIC
 
+from .sealing import seal
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 def read(name: str) -> Any:
     """The content of a file with its byte strings as bytes; names, texts and labels stay as they are."""
     words = {"name", "text", "label", "expect", "phase", "signer", "session", "emitter", "receiver"}
+    words |= {"words", "suggests"}
 
     def value_of(key: str, value: Any) -> Any:
         if isinstance(value, dict):
@@ -58,7 +63,8 @@ def test_the_files_are_what_their_maker_makes() -> None:
 
 def test_every_case_has_its_verdict() -> None:
     """Each case says ``ok`` or names a check, and the refusals are no fewer than the successes."""
-    cases = [*IDENTITY["identities"], *IDENTITY["refusals"], *SCHEDULE["tickets"], *RECORDS["refusals"]]
+    cases = [*SCHEDULE["tickets"], *RECORDS["refusals"]]
+    cases += [case for part in ("identities", "words", "texts", "refusals") for case in IDENTITY[part]]
     cases += [*HANDSHAKE["sessions"], *HANDSHAKE["refusals"], *HANDSHAKE["signatures"]]
     verdicts = [case["expect"] for case in cases]
     assert all(isinstance(verdict, str) and verdict for verdict in verdicts)
@@ -77,6 +83,20 @@ def test_identity(case: dict[str, Any]) -> None:
     assert public.fingerprint == case["fingerprint"]
     assert public.to_text(case["name"]) == case["text"]
     assert PublicIdentity.from_text(case["text"]) == (public, case["name"])
+
+
+@named([*IDENTITY["identities"], *IDENTITY["words"]])
+def test_words(case: dict[str, Any]) -> None:
+    """A fingerprint as twelve words, which its last 16 bytes do not change."""
+    assert fingerprint_words(case["fingerprint"]) == case["words"]
+    assert fingerprint_words(case["fingerprint"][:16] + bytes(16)) == case["words"]
+
+
+@named(IDENTITY["texts"])
+def test_other_good_text(case: dict[str, Any]) -> None:
+    """No name, names at the edges, and what a clipboard does: the same identity."""
+    public, name = PublicIdentity.from_text(case["text"])
+    assert (public.fingerprint, name) == (case["fingerprint"], case["suggests"])
 
 
 @named(IDENTITY["refusals"])
@@ -146,6 +166,12 @@ def opener_of(records: dict[str, Any]) -> Opener:
     )
 
 
+def sealed(sealer: Sealer, record: dict[str, Any]) -> tuple[bytes, bytes]:
+    body = bytearray(len(record["plaintext"]) + 32)
+    header = sealer.seal_into(RecordType(record["type"]), record["plaintext"], memoryview(body))
+    return header, bytes(body)
+
+
 def test_stream() -> None:
     """Sealed again, the stream of the file comes out byte for byte; opened, it gives its plaintexts."""
     opener = opener_of(RECORDS)
@@ -153,9 +179,21 @@ def test_stream() -> None:
         EpochKeys(RECORDS["chain_0"]), RECORDS["kcum"], suite=CLASSIC, direction=0x45, max_plaintext=4096
     )
     for case in RECORDS["stream"]:
-        header, body = sealer.seal(RecordType(case["type"]), case["plaintext"])
+        header, body = seal(sealer, RecordType(case["type"]), case["plaintext"])
         assert (header, bytes(body)) == (case["header"], case["body"])
         assert opener.open(header, body) == (case["type"], case["seq"], case["plaintext"])
+
+
+@pytest.mark.parametrize(
+    "records", [RECORDS["stream"], *(case["records_E"] + case["records_R"] for case in SESSIONS.values())]
+)
+def test_digest(records: list[dict[str, Any]]) -> None:
+    """FINAL and RECEIPT end with the BLAKE3 of the DATA plaintexts, and are the same."""
+    data = b"".join(case["plaintext"] for case in records if case["type"] == RecordType.DATA)
+    ends = [case["plaintext"] for case in records if case["type"] in (RecordType.FINAL, RecordType.RECEIPT)]
+    assert len(ends) == 2
+    assert ends[0] == ends[1]
+    assert ends[0][48:] == blake3(data).digest()
 
 
 def check_lone_record(case: dict[str, Any]) -> None:
@@ -275,7 +313,7 @@ def test_session(name: str, replay: Callable[[str], Replay]) -> None:
         (case["records_R"], receiver, emitter),
     ):
         for record in records:
-            header, body = sender.sealer.seal(RecordType(record["type"]), record["plaintext"])
+            header, body = seal(sender.sealer, RecordType(record["type"]), record["plaintext"])
             assert (header, bytes(body)) == (record["header"], record["body"])
             assert other.opener.open(header, body).plaintext == record["plaintext"]
 

@@ -1,22 +1,31 @@
-"""identity.json: public identities, and texts that are none."""
+"""identity.json: public identities, their words, other texts that are read, and texts that are none."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
-from vector_tools import IDENTITIES, Json, number, private_keys, ref
+from mnemonic import Mnemonic
+from vector_tools import IDENTITIES, Json, fixed, number, private_keys, ref
 
 from selo.crypto import armor, groups
 
+WORDS = Mnemonic("english").wordlist
+
 
 def identity_vectors() -> Json:
-    good = [_good_identity(name) for name in IDENTITIES]
-    return {"identities": good, "refusals": [*_refused_bodies(), *_refused_texts()]}
+    return {
+        "identities": [_good_identity(name) for name in IDENTITIES],
+        "words": _words_cases(),
+        "texts": _other_good_texts(),
+        "refusals": [*_refused_bodies(), *_refused_texts()],
+    }
 
 
 def _good_identity(name: str) -> Json:
     public = IDENTITIES[name].public
     x, ed25519_seed, mldsa65_seed = private_keys(name)
+    fingerprint = ref.fingerprint(public.dsa_y, public.ed25519, public.mldsa65)
     return {
         "name": name,
         "dsa_x": x,
@@ -25,10 +34,52 @@ def _good_identity(name: str) -> Json:
         "dsa_y": public.dsa_y,
         "ed25519": public.ed25519,
         "mldsa65": public.mldsa65,
-        "fingerprint": ref.fingerprint(public.dsa_y, public.ed25519, public.mldsa65),
+        "fingerprint": fingerprint,
+        "words": _words(fingerprint),
         "text": public.to_text(name),
         "expect": "ok",
     }
+
+
+def _words(fingerprint: bytes) -> str:
+    """BIP-39 for 128 bits of entropy, spelled out: 4 bits of checksum, twelve times 11 bits."""
+    entropy = fingerprint[:16]
+    bits = int.from_bytes(entropy, "big") << 4 | hashlib.sha256(entropy).digest()[0] >> 4
+    return " ".join(WORDS[bits >> shift & 2047] for shift in range(121, -1, -11))
+
+
+def _words_cases() -> list[Json]:
+    named = {
+        "zeros": bytes(32),
+        "ones": b"\xff" * 32,
+        "7f": b"\x7f" * 32,
+        "80": b"\x80" * 32,
+        "zeros, then ones": bytes(16) + b"\xff" * 16,
+    }
+    named |= {f"number {n}": fixed(f"fingerprint {n}", 32) for n in range(4)}
+    return [
+        {"name": name, "fingerprint": value, "words": _words(value), "expect": "ok"}
+        for name, value in named.items()
+    ]
+
+
+def _other_good_texts() -> list[Json]:
+    """The same identity without a name, with names at the edges, and as a clipboard gives it back."""
+    public = IDENTITIES["emitter"].public
+    text = public.to_text("emitter")
+    cases: list[tuple[str, str, str | None]] = [
+        ("without a name", public.to_text(None), None),
+        ("a name of 1", public.to_text("E"), "E"),
+        ("a name of 64", public.to_text("Az09._-" + "x" * 57), "Az09._-" + "x" * 57),
+        ("CRLF", text.replace("\n", "\r\n"), "emitter"),
+        ("no last line end", text.rstrip("\n"), "emitter"),
+        ("white space around it", f" \t\r\n\n{text}\n \t", "emitter"),
+    ]
+    fingerprint = ref.fingerprint(public.dsa_y, public.ed25519, public.mldsa65)
+    return [
+        {"name": name, "text": changed, "suggests": suggests, "fingerprint": fingerprint, "expect": "ok"}
+        for name, changed, suggests in cases
+    ]
 
 
 def _refused_bodies() -> list[Json]:

@@ -8,7 +8,6 @@ from vector_tools import (
     ABORT,
     ACK,
     DATA,
-    DIGEST,
     FINAL,
     OPEN,
     PING,
@@ -21,6 +20,7 @@ from vector_tools import (
     lone_record,
     ref,
     sealed_stream,
+    totals,
 )
 
 CHAIN, KCUM = fixed("records chain", 32), fixed("records cumulative", 32)
@@ -32,9 +32,9 @@ STREAM = [
     (DATA, fixed("data 2", 4096)),
     (ACK, bytes(16)),
     (DATA, b"x"),
-    (FINAL, DIGEST),
+    (FINAL, b""),
     (PING, b""),
-    (RECEIPT, fixed("receipt", 80)),
+    (RECEIPT, b""),
     (ABORT, bytes.fromhex("9203a0")),
 ]
 
@@ -82,7 +82,7 @@ def _refused_records(stream: list[Json]) -> list[Json]:
     state = "type in this state"
     cases += [
         ("DATA before OPEN", 0, made(DATA, 0, b"x"), state),
-        ("FINAL before OPEN", 0, made(FINAL, 0, ref.totals(KCUM, [], 0, DIGEST)), state),
+        ("FINAL before OPEN", 0, made(FINAL, 0, totals(KCUM, [], b"")), state),
         ("OPEN twice", 1, made(OPEN, 1, first["plaintext"]), state),
         ("DATA after FINAL", 7, made(DATA, 7, b"x"), state),
         ("FINAL twice", 7, made(FINAL, 7, stream[6]["plaintext"]), state),

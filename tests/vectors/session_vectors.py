@@ -9,7 +9,6 @@ from pathlib import Path
 from vector_tools import (
     ACK,
     DATA,
-    DIGEST,
     FINAL,
     IDENTITIES,
     LIMITS,
@@ -137,7 +136,7 @@ class Session:
             (DATA, b"first"),
             (PING, b""),
             (DATA, b"second"),
-            (FINAL, DIGEST),
+            (FINAL, b""),
         ]
         from_emitter = sealed_stream(self.traffic["chain_E"], self.traffic["kcum_E"], E, ours)
         theirs = [(PING, b""), (ACK, struct.pack(">QQ", 4, 11)), (RECEIPT, from_emitter[-1]["plaintext"])]

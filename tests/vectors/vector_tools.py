@@ -8,6 +8,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from blake3 import blake3
+
 from selo.crypto import groups
 from selo.crypto.identity import Identity
 
@@ -65,19 +67,24 @@ def private_keys(name: str) -> tuple[bytes, bytes, bytes]:
 IDENTITIES = {name: Identity(*private_keys(name)) for name in ("emitter", "receiver", "stranger")}
 
 
-DIGEST = fixed("digest", 32)
+def totals(kcum: bytes, tags: list[bytes], data: bytes) -> bytes:
+    """FINAL's plaintext for a stream of those tags and that content."""
+    made: bytes = ref.totals(kcum, tags, len(data), blake3(data).digest())
+    return made
 
 
 def sealed_stream(
     chain: bytes, kcum: bytes, direction: int, plaintexts: list[tuple[int, bytes]]
 ) -> list[Json]:
-    """Records from number 0; a FINAL's plaintext is its digest, to which the totals are put."""
-    keys, tags, data_bytes, records = ref.epoch_keys(chain, 0), [], 0, []
+    """Records from number 0. FINAL's plaintext is made here; an empty RECEIPT repeats it."""
+    keys, tags, data, final, records = ref.epoch_keys(chain, 0), [], b"", b"", []
     for seq, (record_type, content) in enumerate(plaintexts):
-        plaintext = ref.totals(kcum, tags, data_bytes, content) if record_type == FINAL else content
+        if record_type == FINAL:
+            final = totals(kcum, tags, data)
+        plaintext = content or (final if record_type in (FINAL, RECEIPT) else b"")
         header, body = ref.seal(keys, direction, record_type, seq, plaintext)
         tags.append(body[-32:])
-        data_bytes += len(plaintext) if record_type == DATA else 0
+        data += plaintext if record_type == DATA else b""
         records.append(
             {"type": record_type, "seq": seq, "plaintext": plaintext, "header": header, "body": body}
         )
