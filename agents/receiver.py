@@ -20,8 +20,8 @@ from selo.crypto.errors import HandshakeError
 from selo.crypto.handshake import Established
 from selo.crypto.identity import Identity
 from selo.crypto.suites import CLASSIC, Suite
-from selo.errors import PeerFault, SessionError
-from selo.transport.base import FrameRefused, Leg, LegClosed, Listener
+from selo.errors import PeerFault, SessionError, TrustError
+from selo.transport.base import FrameRefused, Leg, LegClosed, Listener, Refusal
 
 LOOK_AROUND = 0.5
 """Seconds between two looks at who was refused at the gate, while nobody is admitted."""
@@ -41,7 +41,7 @@ class Receiver:
     suite: Suite = CLASSIC
     stop: Stop
     report: events.Report = events.ignore
-    _refused: int = field(default=0, init=False)
+    _untrusted: int = field(default=0, init=False)
 
     def run(self, listener: Listener) -> events.Delivered:
         """Wait for a trusted Emitter and take its delivery; the caller closes the listener.
@@ -73,7 +73,7 @@ class Receiver:
             left = LOOK_AROUND if deadline is None else min(LOOK_AROUND, deadline - time.monotonic())
             leg = listener.accept(max(0.0, left))
             for refusal in listener.take_refusals():
-                self._refuse(refusal.peer_address, refusal.reason, refusal.count)
+                self._refuse(refusal)
             if leg is not None:
                 return leg
             if deadline is not None and time.monotonic() >= deadline:
@@ -81,13 +81,15 @@ class Receiver:
 
     def _give_up(self) -> None:
         waited = self.settings.receive_wait or 0.0
-        if self._refused:
-            raise OnlyStrangersCame(waited, self._refused)
+        if self._untrusted:
+            raise OnlyStrangersCame(waited, self._untrusted)
         raise NobodyCame(waited)
 
-    def _refuse(self, peer_address: str, reason: str, count: int = 1) -> None:
-        self._refused += count
-        self.report(events.Refused(peer_address, reason, count))
+    def _refuse(self, refusal: Refusal) -> None:
+        """Report it; who merely knocked, or found the place taken, is no reason to end with 3."""
+        if refusal.untrusted:
+            self._untrusted += refusal.count
+        self.report(events.Refused(refusal.peer_address, refusal.reason, refusal.count))
 
     def _admit(self, leg: Leg) -> Established | None:
         """The handshake; None when it failed, which is reported and leaves nothing behind."""
@@ -95,7 +97,8 @@ class Receiver:
         try:
             return establish_as_receiver(link, identity=self.identity, senders=self.senders, suite=self.suite)
         except (HandshakeError, HandshakeTimeout, LegClosed, FrameRefused) as error:
-            self._refuse(leg.peer_address, str(error))
+            untrusted = isinstance(error, TrustError)
+            self._refuse(Refusal(leg.peer_address, str(error), untrusted=untrusted))
             return None
 
     def _deliver(self, leg: Leg, established: Established, started: float) -> events.Delivered:

@@ -16,6 +16,13 @@ FRAME_MAX = MAX_PLAINTEXT + TAG_LENGTH + RecordFrame.OVERHEAD
 """Bytes of the largest frame that any session can carry."""
 
 
+FRAMING = RecordFrame.OVERHEAD + 16
+"""Bytes around a record's body, with ZeroMQ's own generously counted."""
+
+CONTROL_RECORDS = 4 << 20
+"""Bytes of PINGs and ACKs that may wait while a suspended process is not reading: days of them."""
+
+
 def dial(url: str, *, listener_fingerprint: bytes, settings: Settings) -> Dial:
     """Connect to ``url``, where the identity of that fingerprint is said to listen.
 
@@ -25,7 +32,12 @@ def dial(url: str, *, listener_fingerprint: bytes, settings: Settings) -> Dial:
     def attempt(count: int) -> Leg:
         ticket = make_ticket(listener_fingerprint, os.urandom(TICKET_NONCE_LENGTH))
         return connect(
-            url, ticket, max_frame=FRAME_MAX, handshake_timeout=settings.handshake_deadline, attempt=count
+            url,
+            ticket,
+            max_frame=FRAME_MAX,
+            max_ahead=_max_ahead(settings),
+            handshake_timeout=settings.handshake_deadline,
+            attempt=count,
         )
 
     return attempt
@@ -43,8 +55,14 @@ def listen_on(url: str, *, own_fingerprint: bytes, settings: Settings) -> Listen
         url,
         Gate(gate.check, gate.spend),
         max_frame=FRAME_MAX,
+        max_ahead=_max_ahead(settings),
         admission_deadline=settings.first_message_deadline,
     )
+
+
+def _max_ahead(settings: Settings) -> int:
+    """Bytes that an honest peer may have under way: the window that we grant, its framing, and PINGs."""
+    return settings.window_bytes + settings.window_records * (TAG_LENGTH + FRAMING) + CONTROL_RECORDS
 
 
 class OneLegListener:

@@ -16,7 +16,7 @@ from selo.crypto.limits import NAME_MAX
 
 _LINE: Final = 64
 _NAME_FIELD: Final = "Name: "
-_NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{NAME_MAX}}}")
+_NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_MAX - 1}}}")
 _TEXT_MAX: Final = 8192
 """Characters of the longest text that is looked at; a public identity has about 3,300."""
 

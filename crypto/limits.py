@@ -47,7 +47,7 @@ ZERO_SECRET: Final = bytes(SECRET_LENGTH)
 """Stands for "no Receiver secret"."""
 
 HANDSHAKE_FRAME_MAX: Final = 4096
-"""The frame of any handshake message of any suite planned fits; nothing larger is read before M4."""
+"""The frame of any handshake message of any suite planned fits; nothing larger is parsed before M4."""
 
 M1_PREFIX_LENGTH: Final = 13
 """type, magic, version and suite: what M1 must hold before its suite says how long it is."""

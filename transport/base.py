@@ -51,7 +51,8 @@ class Leg(Protocol):
         After True the caller never touches the frame's memory again: it may be sent from there.
 
         Raises:
-            LegClosed: the connection is gone.
+            LegClosed: the connection is gone, and nothing that arrived is left to read.
+            MisuseError: the frame is empty, or longer than this leg carries.
             GateRefused, GateBusy, ConnectFailed: a connecting leg was not let in.
         """
 
@@ -82,7 +83,8 @@ class Listener(Protocol):
     def accept(self, timeout: float) -> Leg | None:
         """The next admitted leg, or None when ``timeout`` seconds are over or ``wake`` was called.
 
-        The leg before it must be closed.
+        The leg before it must be closed; its address is bound again here, so for a moment
+        between two legs nobody listens, and whoever connects then has to try again.
         """
 
     def take_refusals(self) -> list[Refusal]:
@@ -113,11 +115,16 @@ class Gate:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Somebody who was turned away: where from (no port), why, and how often in a row."""
+    """Somebody who was turned away: where from (no port), why, and how often in a row.
+
+    ``untrusted``: for a ticket or a handshake that was not good, and not merely because the
+    place was taken or they speak something else.
+    """
 
     peer_address: str
     reason: str
     count: int = 1
+    untrusted: bool = False
 
 
 class LegClosed(SessionError):

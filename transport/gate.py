@@ -69,7 +69,9 @@ class Refusals:
         """All of them, in the order of their first; forgets them."""
         with self._lock:
             counts, self._counts = self._counts, {}
-        return [Refusal(peer, reason, count) for (peer, reason), count in counts.items()]
+        return [
+            Refusal(peer, reason, count, reason == NO_GOOD_TICKET) for (peer, reason), count in counts.items()
+        ]
 
 
 class Place:
@@ -149,12 +151,10 @@ class Place:
         reason, self._failed = self._failed, None
         if self._lost(descriptor):
             self.changed()
-        elif reason is not None:
-            self._refusals.add(host, reason)
-        elif host in self._turned_away:
+        elif reason != LEFT and host in self._turned_away:
             self._forget(host)
         else:
-            self._refusals.add(host, OTHER_PROGRAM)
+            self._refusals.add(host, reason or OTHER_PROGRAM)
 
     def _lost(self, descriptor: int) -> bool:
         """Whether this was the end of the leg's connection."""
@@ -258,9 +258,10 @@ class GateKeeper(threading.Thread):
         for source in (self._zap, self._control.fileno(), *self._monitors):
             poller.register(source, zmq.POLLIN)
         ready = dict(poller.poll())
-        # First the orders: whoever knocks must find the place that he knocks at.
+        # First the orders: whoever knocks must find the place that he knocks at. Then the events,
+        # all of them: where somebody comes from can only be told while he is there.
         self._take_orders()
-        for monitor in [source for source in ready if source in self._monitors]:
+        for monitor in list(self._monitors):
             self._read_monitor(monitor)
         if self._zap in ready:
             self._answer()

@@ -9,11 +9,12 @@ from collections.abc import Collection
 
 import zmq
 
-from selo.errors import SeloError
+from selo.errors import MisuseError, SeloError
 from selo.transport.address import HostUnknown, IpcAddress, TcpAddress, connecting_address
 from selo.transport.base import ConnectFailed, GateBusy, GateRefused
 from selo.transport.descriptors import DescriptorsExhausted, require_descriptors
 from selo.transport.pair_leg import (
+    MAX_AHEAD,
     USER_NAME,
     Context,
     PairLeg,
@@ -46,7 +47,13 @@ _HUNG_UP = "whoever listens there closed the connection at once; it may not spea
 
 
 def connect(
-    address: str, ticket: bytes, *, max_frame: int, handshake_timeout: float = 5.0, attempt: int = 0
+    address: str,
+    ticket: bytes,
+    *,
+    max_frame: int,
+    max_ahead: int = MAX_AHEAD,
+    handshake_timeout: float = 5.0,
+    attempt: int = 0,
 ) -> PairLeg:
     """Start one connection attempt; returns at once, but for looking up a host name.
 
@@ -58,6 +65,7 @@ def connect(
         address: ``tcp://host:port`` or ``ipc:///path``.
         ticket: shown at the listener's gate, 1 to 255 bytes.
         max_frame: bytes of the longest frame, in either direction.
+        max_ahead: bytes that the listener may have sent and we not yet read (TCP on Linux).
         handshake_timeout: seconds until the attempt has failed.
         attempt: counts the attempts; a host name with several addresses is tried at each in turn.
 
@@ -66,6 +74,8 @@ def connect(
         ConnectFailed: the host name is unknown, or no file descriptors are left.
     """
     target = connecting_address(address)
+    if not 0 < len(ticket) <= TICKET_MAX:
+        raise MisuseError(f"a ticket of {len(ticket)} bytes; PLAIN carries 1 to {TICKET_MAX}")
     endpoint, label = _endpoint(target, attempt)
     try:
         require_descriptors()
@@ -83,7 +93,9 @@ def connect(
     socket.setsockopt(zmq.PLAIN_PASSWORD, ticket)
     monitor = socket.get_monitor_socket(_EVENTS)
 
-    leg = PairLeg(socket, _Dialled(label, monitor, handshake_timeout), max_frame=max_frame)
+    leg = PairLeg(
+        socket, _Dialled(label, monitor, handshake_timeout), max_frame=max_frame, max_ahead=max_ahead
+    )
     # Also for a leg that nobody closed: pyzmq's own clean-up of a context can hang for ever.
     leg.on_close = weakref.finalize(leg, _end, context, socket, monitor)
     socket.connect(endpoint)

@@ -38,7 +38,7 @@ SEND_FRAMES = 64
 57 bytes went at 250,000 a second, with 64 at 650,000, with 1,000 at 860,000."""
 
 MAX_AHEAD = 64 << 20
-"""Bytes that a peer may have sent and we not yet read: above any window that a session grants by default."""
+"""Bytes that a peer may have sent and we not yet read, unless the caller says otherwise."""
 
 EARLY_AHEAD = 64 << 10
 """The same before ``EARLY_FRAMES`` frames were read: a handshake takes turns, so nothing piles up."""
@@ -90,10 +90,11 @@ class Link(Protocol):
 class PairLeg:
     """A ``Leg`` over one PAIR socket. ``connect`` and ``PairListener.accept`` make them."""
 
-    def __init__(self, socket: Socket, link: Link, *, max_frame: int) -> None:
+    def __init__(self, socket: Socket, link: Link, *, max_frame: int, max_ahead: int) -> None:
         self._socket = socket
         self._link = link
         self._max_frame = max_frame
+        self._max_ahead = max_ahead
         self.on_close: Callable[[], object] = socket.close
         """What ``close`` calls, once: whoever made the socket ends it."""
         self._waker = Waker()
@@ -137,9 +138,11 @@ class PairLeg:
 
     def _look(self, want_write: bool) -> Ready:
         woken = self._waker.take()
-        if self._closed or self._has_failed():
-            return Ready(True, False, woken)
         now = time.monotonic()
+        try:
+            self._refresh()
+        except SeloError:
+            return Ready(True, False, woken)
         self._check_inflow(now)
         events = ready_events(self._socket)
         readable = bool(events & zmq.POLLIN) or self._failure is not None or self._is_over(now)
@@ -175,15 +178,20 @@ class PairLeg:
         if not 0 < length <= self._max_frame:
             raise MisuseError(f"a frame of {length} bytes; this leg carries 1 to {self._max_frame}")
         self._raise_failure()
-        if self._link.ended:
-            # What the other side said last comes first, and is told by try_receive.
-            if not ready_events(self._socket) & zmq.POLLIN:
-                self._raise_if_over()
-            return False
-        if not self._link.usable:
-            return False
+        if not self._link.usable or self._link.ended:
+            return self._look_before_sending()
         # libzmq does not look for room at every send; asked for its events, it does.
-        return self._sent(frame) or (bool(ready_events(self._socket) & zmq.POLLOUT) and self._sent(frame))
+        if self._sent(frame) or (ready_events(self._socket) & zmq.POLLOUT and self._sent(frame)):
+            return True
+        return self._look_before_sending()
+
+    def _look_before_sending(self) -> bool:
+        """False; unless there never was a connection, or it is gone and everything that arrived was read."""
+        self._refresh()
+        # What the other side said last comes first, and is told by try_receive.
+        if self._link.ended and not ready_events(self._socket) & zmq.POLLIN:
+            self._raise_if_over()
+        return False
 
     def _sent(self, frame: Frame) -> bool:
         try:
@@ -198,6 +206,7 @@ class PairLeg:
         try:
             received = self._socket.recv(zmq.NOBLOCK, copy=False)
         except zmq.Again:
+            self._refresh()
             self._raise_if_over()
             return None
         assert isinstance(received, zmq.Frame)
@@ -249,22 +258,25 @@ class PairLeg:
             return
         self._inflow_due = now + _INFLOW_INTERVAL
         connections = self._link.connections()
-        allowed = MAX_AHEAD if self._frames_read >= EARLY_FRAMES else EARLY_AHEAD
+        allowed = self._max_ahead if self._frames_read >= EARLY_FRAMES else EARLY_AHEAD
         if len(connections) > 1:
             allowed += self._max_frame
         received = max((bytes_received(descriptor) or 0 for descriptor in connections), default=0)
         if received - self._bytes_read > allowed:
-            self._fail(FrameRefused(f"more than {allowed} bytes sent ahead of what was read"))
+            self._fail(FrameRefused(f"it comes after more than {allowed} unread bytes"))
 
-    def _has_failed(self) -> bool:
+    def _refresh(self) -> None:
+        """Take the link's news in; not for every frame, since it costs as much as one."""
+        self._raise_failure()
         self._link.refresh()
-        return self._failure is not None or self._link.failure is not None
+        self._failure = self._link.failure
+        self._raise_failure()
 
     def _raise_failure(self) -> None:
         if self._closed:
             raise LegClosed("this end closed the connection")
-        if self._has_failed():
-            raise self._failure or self._link.failure or LegClosed()
+        if self._failure is not None:
+            raise self._failure
 
     def _fail(self, error: SeloError) -> SeloError:
         self._failure = error

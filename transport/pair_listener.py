@@ -16,7 +16,7 @@ from selo.transport.base import BindFailed, Gate, Refusal
 from selo.transport.descriptors import DescriptorsExhausted, require_descriptors
 from selo.transport.gate import GateKeeper, Place
 from selo.transport.ipc_folder import IpcClaim
-from selo.transport.pair_leg import PairLeg, Socket, prepare_context, prepare_socket, ready_events
+from selo.transport.pair_leg import MAX_AHEAD, PairLeg, Socket, prepare_context, prepare_socket, ready_events
 from selo.transport.waker import Waker
 
 _T = TypeVar("_T")
@@ -37,7 +37,9 @@ _REASONS = {
 }
 
 
-def listen(address: str, gate: Gate, *, max_frame: int, admission_deadline: float = 2.0) -> PairListener:
+def listen(
+    address: str, gate: Gate, *, max_frame: int, max_ahead: int = MAX_AHEAD, admission_deadline: float = 2.0
+) -> PairListener:
     """Bind an address, with a gate in front of it from the first moment.
 
     Args:
@@ -45,6 +47,7 @@ def listen(address: str, gate: Gate, *, max_frame: int, admission_deadline: floa
         gate: decides about tickets.
         max_frame: bytes of the longest frame, in either direction; also the most that a
             stranger can make us hold.
+        max_ahead: bytes that an admitted peer may have sent and we not yet read (TCP on Linux).
         admission_deadline: seconds that a ticket holder gets for the rest of ZMTP's
             handshake before the place is free again.
 
@@ -57,19 +60,28 @@ def listen(address: str, gate: Gate, *, max_frame: int, admission_deadline: floa
         require_descriptors()
     except DescriptorsExhausted as error:
         raise BindFailed(str(target), str(error)) from None
-    return PairListener(target, gate, max_frame=max_frame, admission_deadline=admission_deadline)
+    return PairListener(
+        target, gate, max_frame=max_frame, max_ahead=max_ahead, admission_deadline=admission_deadline
+    )
 
 
 class PairListener:
     """A ``Listener`` over ZeroMQ; made by ``listen``."""
 
     def __init__(
-        self, target: TcpAddress | IpcAddress, gate: Gate, *, max_frame: int, admission_deadline: float
+        self,
+        target: TcpAddress | IpcAddress,
+        gate: Gate,
+        *,
+        max_frame: int,
+        max_ahead: int,
+        admission_deadline: float,
     ) -> None:
         self._target = target
         self._endpoint = _endpoint(target)
         self._claim: IpcClaim | None = None
         self._max_frame = max_frame
+        self._max_ahead = max_ahead
         self._admission_deadline = admission_deadline
         self._waker = Waker()
         self._context = prepare_context()
@@ -150,7 +162,7 @@ class PairListener:
             return None
         ready_events(socket)  # makes libzmq attach the connection to the socket
         place.changed = lambda: None
-        self._leg = leg = PairLeg(socket, place, max_frame=self._max_frame)
+        self._leg = leg = PairLeg(socket, place, max_frame=self._max_frame, max_ahead=self._max_ahead)
         leg.on_close = self._leg_closed
         place.changed = leg.poke
         leg.poke()

@@ -32,11 +32,11 @@ OFFER = Offer(Kind.FILE, "name.bin", len(DATA))
 @pytest.fixture(autouse=True)
 def _no_descriptor_leaks() -> Iterator[None]:
     """Committed or discarded, a sink leaves no descriptor open."""
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = len(os.listdir("/proc/self/fd"))
     yield
-    if sorted(os.listdir("/proc/self/fd")) != before:
+    if len(os.listdir("/proc/self/fd")) > before:
         gc.collect()
-        assert sorted(os.listdir("/proc/self/fd")) == before, "descriptors leaked"
+        assert len(os.listdir("/proc/self/fd")) <= before, "descriptors leaked"
 
 
 def file_sink(folder: Path, *, overwrite: bool = False) -> Sink:

@@ -11,12 +11,14 @@ from contextlib import suppress
 import pytest
 import zmq
 
-from selo.transport import connect, pair
+from selo.errors import MisuseError
+from selo.transport import connect, descriptors
 from selo.transport.address import AddressError
 from selo.transport.base import ConnectFailed, Leg, Listener, Ready
+from selo.transport.pair import TICKET_MAX
 
 from . import zmtp
-from .wires import MAX_FRAME, PATIENCE, await_that, meet, receive, send, ticket
+from .wires import GOOD, MAX_FRAME, PATIENCE, await_that, meet, receive, send, ticket
 
 Serve = Callable[[Callable[[socket.socket], object]], str]
 
@@ -125,6 +127,21 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
         connect("tcp://no.such", ticket(), max_frame=MAX_FRAME)
 
 
+@pytest.mark.parametrize("length", [0, TICKET_MAX + 1])
+def test_impossible_tickets(length: int) -> None:
+    """What ZMTP cannot carry is the caller's mistake."""
+    with pytest.raises(MisuseError):
+        connect("tcp://127.0.0.1:1", bytes(length), max_frame=MAX_FRAME)
+
+
+def test_the_longest_ticket(make_listener: Callable[..., Listener]) -> None:
+    """255 bytes, zeros among them, reach the gate as they are."""
+    long = GOOD + bytes(TICKET_MAX - len(GOOD))
+    listener = make_listener()
+    leg, _ = meet(listener, lambda: connect(listener.address, long, max_frame=MAX_FRAME))
+    leg.close()
+
+
 def test_no_address(make_listener: Callable[..., Listener]) -> None:
     """What cannot be connected to is the caller's mistake."""
     with pytest.raises(AddressError):
@@ -160,9 +177,6 @@ def test_a_leg_that_nobody_closed_ends_by_itself(make_listener: Callable[..., Li
 
 def test_without_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where ZeroMQ would abort for want of files, the attempt fails instead."""
-    from selo.transport import descriptors
-
     monkeypatch.setattr(descriptors, "_NEEDED", 1 << 22)
     with pytest.raises(ConnectFailed, match="too many files are open"):
         connect("tcp://127.0.0.1:1", ticket(), max_frame=MAX_FRAME)
-    assert pair.TICKET_MAX == 255
