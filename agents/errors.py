@@ -64,14 +64,16 @@ class TargetExists(SinkFault):
 
 
 class InternalFault(LocalFault):
-    """An error that no room foresaw: a bug in Selo."""
+    """An error that nobody foresaw: a bug in Selo."""
+
+    hint = "--verbose shows where it happened"
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
 
     def __str__(self) -> str:
-        return f"internal fault: {type(self.error).__name__}: {self.error}"
+        return f"this is a bug in Selo; please report it: {type(self.error).__name__}: {self.error}"
 
 
 class PeerMisbehaved(SessionError):

@@ -25,13 +25,10 @@ from selo.crypto.handshake import (
     receiver_start,
 )
 from selo.crypto.identity import Identity
-from selo.crypto.limits import EXPONENT_LENGTH, MAX_PLAINTEXT, NONCE_LENGTH
+from selo.crypto.limits import EXPONENT_LENGTH, HANDSHAKE_FRAME_MAX, MAX_PLAINTEXT, NONCE_LENGTH
 from selo.crypto.suites import Suite
 from selo.transport.base import FrameRefused, Leg
 from selo.transport.frames import HandshakeFrame, pack_handshake, parse
-
-HANDSHAKE_FRAME_MAX = 4096
-"""Bytes of a frame before M4 (docs/PROTOCOL.md, section 13)."""
 
 
 @dataclass(frozen=True)

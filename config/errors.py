@@ -5,7 +5,7 @@ UsageError
     NoIdentity, IdentityExists, Exposed, PassphraseFileRefused
     NameRefused, NoSuchPeer, PeerExists, PeerAlreadyPinned, NoSenders, OwnIdentity, PublicIdentityRefused
 LocalFault
-    FileFault, PeerFileDamaged
+    FileFault, FileDamaged
 """
 
 from __future__ import annotations
@@ -216,14 +216,14 @@ class FileFault(LocalFault):
         return f"cannot {self.action} {self.path}: {self.reason}"
 
 
-class PeerFileDamaged(LocalFault):
-    """A file of the trust store that is not what the trust store writes."""
+class FileDamaged(LocalFault):
+    """A file of the home that is not what we write there."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
+    def __init__(self, path: Path, reason: str, hint: str) -> None:
+        super().__init__(path, reason, hint)
         self.path = path
         self.reason = reason
-        self.hint = f"remove {path} and add the peer again"
+        self.hint = hint
 
     def __str__(self) -> str:
         return f"{self.path} is damaged: {self.reason}"

@@ -6,6 +6,7 @@ above needs to know about ``OSError``.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -17,6 +18,12 @@ from selo.config.errors import Exposed, FileFault
 
 SIZE_MAX = 64 << 10
 """Bytes. The largest file of a home, a private identity, has less than a quarter of this."""
+
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
+"""What link says on file systems without hard links."""
+
+UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
+"""What fsync says where there is nothing to sync: of some systems' folders, of a pipe, of a terminal."""
 
 
 def read_file(path: Path) -> bytes:
@@ -61,13 +68,20 @@ def require_private(path: Path, wanted: int) -> None:
 def write_new_file(path: Path, data: bytes) -> None:
     """Write a file of mode 0600 that does not exist yet. After a crash it is there whole, or not at all.
 
+    (Or empty, on a file system without hard links.)
+
     Raises:
         FileExistsError: something has that name already; it is unchanged.
         FileFault: the system refused.
     """
     with _faults("write", path, FileExistsError), _synced_draft(path, data) as draft:
-        # link, not rename: rename would replace whoever was faster.
-        os.link(draft, path)
+        try:
+            os.link(draft, path)  # not rename, which would replace whoever was faster
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # the name is ours
+            os.replace(draft, path)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -136,6 +150,9 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSYNCABLE:
+            raise
     finally:
         os.close(descriptor)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from selo.config.errors import IdentityExists, NameRefused, NoIdentity
+from selo.config.errors import FileDamaged, IdentityExists, NameRefused, NoIdentity, SettingRefused
 from selo.config.files import (
     make_private_folder,
     read_file,
@@ -24,9 +24,12 @@ from selo.config.files import (
     write_file,
     write_new_file,
 )
+from selo.crypto.armor import unwrap
+from selo.crypto.errors import MalformedIdentity, PassphraseNeeded
 from selo.crypto.identity import Identity, PublicIdentity
 
 HOME_VARIABLE = "SELO_HOME"
+PATH_FORM = "a path (one that begins with ~ is in the folder of a user of this machine)"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -36,7 +39,7 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def checked_name(name: str) -> str:
+def checked_peer_name(name: str) -> str:
     """``name`` if it may name a peer or an identity: it is also safe as the name of a file.
 
     Raises:
@@ -47,6 +50,20 @@ def checked_name(name: str) -> str:
     return name
 
 
+def parse_path(text: str) -> Path:
+    """The path that a person wrote; `~` and `~user` at its beginning stand for those users' folders.
+
+    Raises:
+        ValueError: it holds a zero byte, or there is no such user.
+    """
+    if "\0" in text:
+        raise ValueError(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(text) from None
+
+
 @dataclass(frozen=True)
 class Home:
     """One home folder, which need not exist yet."""
@@ -55,8 +72,18 @@ class Home:
 
     @classmethod
     def locate(cls, flag: str | None, environ: Mapping[str, str]) -> Home:
-        """The home that --home, else SELO_HOME, else `~/.selo` names."""
-        return cls(Path(flag or environ.get(HOME_VARIABLE) or "~/.selo").expanduser())
+        """The home that --home, else SELO_HOME, else `~/.selo` names.
+
+        Raises:
+            SettingRefused: that cannot be a path, or its `~` is nobody's.
+        """
+        variable = environ.get(HOME_VARIABLE)
+        source = "--home" if flag else HOME_VARIABLE if variable else "the home"
+        text = flag or variable or "~/.selo"
+        try:
+            return cls(parse_path(text))
+        except ValueError:
+            raise SettingRefused(source, text, PATH_FORM) from None
 
     @property
     def settings_file(self) -> Path:
@@ -105,7 +132,7 @@ class Home:
             FileFault: the system refused.
         """
         if name is not None:
-            checked_name(name)
+            checked_peer_name(name)
         make_private_folder(self.path)
         self.require_private()
         identity = Identity.generate(entropy)
@@ -122,15 +149,23 @@ class Home:
         Raises:
             NoIdentity: there is none.
             Exposed: others on this machine can reach it.
-            IdentityError: the passphrase is wrong or missing, or the file is damaged.
+            FileDamaged: it is no identity, or identity.pub is another one's.
+            IdentityError: the passphrase is wrong or missing.
             FileFault: the system refused.
         """
         self.require_private()
         try:
-            data = read_private_file(self.identity_file)
+            identity = Identity.from_bytes(read_private_file(self.identity_file), passphrase)
         except FileNotFoundError:
             raise NoIdentity(self.path) from None
-        return Identity.from_bytes(data, passphrase)
+        except MalformedIdentity as error:
+            hint = "bring it back from a copy, or make a new one in another home with --home"
+            raise FileDamaged(self.identity_file, error.reason, hint) from error
+        except PassphraseNeeded as error:
+            error.hint = "put it into a file and name that with --passphrase-file or SELO_PASSPHRASE_FILE"
+            raise
+        self._require_public_half(identity.public)
+        return identity
 
     def load_public_identity(self, passphrase: bytes | None = None) -> tuple[PublicIdentity, str | None]:
         """Our public identity, and the name that it suggests for itself.
@@ -140,14 +175,34 @@ class Home:
         Raises:
             NoIdentity: there is none.
             Exposed: others on this machine can reach the home.
-            IdentityError: the file is damaged.
+            FileDamaged: the file is no public identity.
             FileFault: the system refused.
         """
         self.require_private()
         try:
-            text = read_file(self.public_identity_file)
+            return PublicIdentity.from_text(self._read_public())
         except FileNotFoundError:
             public = self.load_identity(passphrase).public
             write_file(self.public_identity_file, public.to_text(None).encode())
             return public, None
-        return PublicIdentity.from_text(text.decode("ascii", "replace"))
+        except MalformedIdentity as error:
+            raise self._public_damaged(error.reason) from error
+
+    def _require_public_half(self, public: PublicIdentity) -> None:
+        """Refuse an identity.pub that is not ``public``: `selo id --export` hands it to our peers."""
+        try:
+            # The bytes alone: to look at the keys in them again would cost more than all the rest of loading.
+            body, _ = unwrap("PUBLIC", self._read_public())
+        except FileNotFoundError:
+            return
+        except MalformedIdentity as error:
+            raise self._public_damaged(error.reason) from error
+        if body != public.to_bytes():
+            raise self._public_damaged("it does not belong to the private identity beside it")
+
+    def _read_public(self) -> str:
+        return read_file(self.public_identity_file).decode("ascii", "replace")
+
+    def _public_damaged(self, reason: str) -> FileDamaged:
+        path = self.public_identity_file
+        return FileDamaged(path, reason, f"remove {path}; `selo id` makes it again from the private identity")

@@ -52,9 +52,9 @@ WINDOW_BYTES: Final = Limit(
     default=16 << 20,
     unit=Unit.BYTES,
     low=4096,
-    high=1 << 32,
+    high=1 << 30,
     reason="data on its way and not yet acknowledged: 16 MiB keeps 1 Gbit/s full over 130 ms, "
-    "and is the memory that one session may cost",
+    "and is the memory that one session may cost; 1 GiB keeps 10 Gbit/s full over 850 ms: no path needs more",
 )
 WINDOW_RECORDS: Final = Limit(
     name="window_records",
@@ -94,15 +94,17 @@ IDLE_LIMIT: Final = Limit(
     unit=Unit.SECONDS,
     low=0.1,
     high=_DAY,
-    reason="silence of the peer after which it is lost: five pings of a peer with default settings",
+    reason="silence of the peer after which it is lost: five pings of a peer with default settings; at least "
+    "two of a peer with ours, or one that is late would end a session in which nothing is wrong",
 )
 CLOSE_GRACE: Final = Limit(
     name="close_grace",
     default=2.0,
     unit=Unit.SECONDS,
-    low=0.0,
+    low=0.1,
     high=60.0,
-    reason="how long a Receiver waits for the Emitter's close after RECEIPT: closing first could destroy it",
+    reason="how long a Receiver waits for the Emitter's close after RECEIPT: closing first could destroy it, "
+    "and less than a round trip is no wait at all",
 )
 EMIT_WAIT: Final = Limit(
     name="emit_wait",

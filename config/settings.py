@@ -14,7 +14,7 @@ from typing import Any
 
 from selo.config.errors import SettingRefused, SettingsFileRefused, UnknownSetting
 from selo.config.files import read_file
-from selo.config.home import Home
+from selo.config.home import PATH_FORM, Home, parse_path
 from selo.config.limits import LIMITS, LISTEN_ADDRESS, Limit, Unit
 from selo.config.quantities import (
     COUNT_FORM,
@@ -26,8 +26,8 @@ from selo.config.quantities import (
     show_duration,
     show_size,
 )
+from selo.crypto.suites import CLASSIC, SUITES
 
-SUITES = ("classic",)
 ENVIRONMENT_PREFIX = "SELO_"
 ENDLESS = "forever"
 
@@ -138,15 +138,15 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, object]:
 
 
 def _check_together(settings: Settings) -> None:
-    for smaller, larger in (
-        ("record_size", "window_bytes"),
-        ("first_message_deadline", "handshake_deadline"),
-        ("ping_interval", "idle_limit"),
-        ("retry_min", "retry_max"),
+    for smaller, larger, times, words in (
+        ("record_size", "window_bytes", 1, "what"),
+        ("first_message_deadline", "handshake_deadline", 1, "what"),
+        ("ping_interval", "idle_limit", 2, "twice what"),
+        ("retry_min", "retry_max", 1, "what"),
     ):
         low, high = getattr(settings, smaller), getattr(settings, larger)
-        if low > high:
-            raise SettingRefused(larger, high, f"at least what {smaller} is ({low})")
+        if times * low > high:
+            raise SettingRefused(larger, high, f"at least {words} {smaller} is ({low})")
 
 
 def _nearest(key: str, known: Iterable[str]) -> str | None:
@@ -171,9 +171,9 @@ def _of_limit(limit: Limit) -> _Setting:
 
 
 def _parse_suite(value: object) -> str:
-    if value not in SUITES:
+    if not isinstance(value, str) or value not in SUITES:
         raise ValueError(value)
-    return str(value)
+    return value
 
 
 def _parse_text(value: object) -> str:
@@ -183,7 +183,7 @@ def _parse_text(value: object) -> str:
 
 
 def _parse_path(value: object) -> Path:
-    return Path(_parse_text(value)).expanduser()
+    return parse_path(_parse_text(value))
 
 
 _READERS: dict[Unit, tuple[Callable[[object], float], str, Callable[[Any], str]]] = {
@@ -193,12 +193,10 @@ _READERS: dict[Unit, tuple[Callable[[object], float], str, Callable[[Any], str]]
 }
 _FLAGS = {"record_size": "--record-size", "emit_wait": "--wait", "receive_wait": "--wait"}
 _SETTINGS: dict[str, _Setting] = {
-    "suite": _Setting("suite", SUITES[0], f"one of {', '.join(SUITES)}", _parse_suite, "--suite"),
+    "suite": _Setting("suite", CLASSIC.name, f"one of {', '.join(SUITES)}", _parse_suite, "--suite"),
     "listen": _Setting(
         "listen", LISTEN_ADDRESS, "an address such as tcp://127.0.0.1:7800", _parse_text, "--bind"
     ),
-    "passphrase_file": _Setting(
-        "passphrase_file", None, "the path of a file", _parse_path, "--passphrase-file"
-    ),
+    "passphrase_file": _Setting("passphrase_file", None, PATH_FORM, _parse_path, "--passphrase-file"),
     **{name: _of_limit(limit) for name, limit in LIMITS.items()},
 }

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selo.config.errors import (
+    FileDamaged,
     NoSenders,
     NoSuchPeer,
     OwnIdentity,
     PeerAlreadyPinned,
     PeerExists,
-    PeerFileDamaged,
 )
 from selo.config.files import list_folder, make_private_folder, read_file, remove_file, write_new_file
-from selo.config.home import Home, checked_name, is_name
+from selo.config.home import Home, checked_peer_name, is_name
 from selo.crypto.errors import MalformedIdentity
 from selo.crypto.identity import PublicIdentity
 
@@ -48,7 +48,7 @@ class TrustStore:
     """The peers of one home. Every method reads the disk anew and raises, beside what it names:
 
     NoIdentity or Exposed: there is no home, or others on this machine can reach it.
-    PeerFileDamaged: a file of the store is not what the store writes.
+    FileDamaged: a file of the store is not what the store writes.
     FileFault: the system refused.
     """
 
@@ -88,11 +88,9 @@ class TrustStore:
         """
         wanted = set(names or ())
         self._require_known(wanted)
-        allowed = {
-            fingerprint: peer
-            for fingerprint, peer in self.by_fingerprint().items()
-            if (peer.name in wanted if wanted else peer.may_send)
-        }
+        if wanted:  # nobody else's file is read, and none that is damaged gets in their way
+            return {peer.fingerprint: peer for peer in map(self._read, sorted(wanted))}
+        allowed = {peer.fingerprint: peer for peer in self.peers() if peer.may_send}
         if not allowed:
             raise NoSenders
         return allowed
@@ -107,7 +105,7 @@ class TrustStore:
             PeerExists: the name is taken, or differs from a taken one in capitals only.
             PeerAlreadyPinned: the identity is in the store under another name.
         """
-        checked_name(name)
+        checked_peer_name(name)
         if identity.fingerprint == self._home.load_public_identity()[0].fingerprint:
             raise OwnIdentity
         for existing in self.names():
@@ -150,7 +148,7 @@ class TrustStore:
         try:
             identity, _ = PublicIdentity.from_text(text)
         except MalformedIdentity as error:
-            raise PeerFileDamaged(path, error.reason) from error
+            raise _damaged(path, error.reason) from error
         return Peer(name, may_send, identity)
 
     def _file(self, name: str) -> Path:
@@ -166,15 +164,19 @@ def _decode(path: Path, data: bytes) -> tuple[bool, str]:
     try:
         entry = json.loads(data, object_pairs_hook=_distinct)
     except (ValueError, RecursionError):
-        raise PeerFileDamaged(path, "it is not JSON, or names a key twice") from None
+        raise _damaged(path, "it is not JSON, or names a key twice") from None
     if not isinstance(entry, dict) or set(entry) != {"version", "may_send", "identity"}:
-        raise PeerFileDamaged(path, "it needs exactly version, may_send and identity")
+        raise _damaged(path, "it needs exactly version, may_send and identity")
     version, may_send, text = entry["version"], entry["may_send"], entry["identity"]
     if type(version) is not int or version != _VERSION:  # True == 1 == 1.0
-        raise PeerFileDamaged(path, f"this Selo knows version {_VERSION} of it only")
+        raise _damaged(path, f"this Selo knows version {_VERSION} of it only")
     if not isinstance(may_send, bool) or not isinstance(text, str):
-        raise PeerFileDamaged(path, "may_send is true or false, and identity is text")
+        raise _damaged(path, "may_send is true or false, and identity is text")
     return may_send, text
+
+
+def _damaged(path: Path, reason: str) -> FileDamaged:
+    return FileDamaged(path, reason, f"remove {path} and add the peer again")
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -6,13 +6,12 @@ warnings for a person, or, with --json, one JSON object per line and nothing els
 
 from __future__ import annotations
 
-import json as json_format
-import os
 import stat
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from selo.agents.cli.streams import write_error_line as write_error_line
+from selo.agents.cli.streams import write_event, write_output
 from selo.agents.cli.terminal import printable
 from selo.config.errors import FileFault, PassphraseFileRefused
 from selo.config.files import read_file
@@ -42,14 +41,16 @@ class Context:
     def note(self, text: str) -> None:
         """A hint for a person on standard error; none with --quiet or --json."""
         if not self.quiet and not self.json:
-            print(text, file=sys.stderr)
+            write_error_line(text)
 
     def warn(self, text: str) -> None:
-        """Something that is likely a mistake, in one line."""
+        """Something that is likely a mistake, in one line; none with --quiet."""
+        if self.quiet:
+            return
         if self.json:
             write_event("warning", message=text)
         else:
-            print(f"selo: warning: {printable(text)}", file=sys.stderr)
+            write_error_line(f"selo: warning: {printable(text)}")
 
     def passphrase(self) -> bytes | None:
         """The passphrase, or None when no passphrase file was named.
@@ -72,30 +73,14 @@ class Context:
         Raises:
             UsageError, LocalFault: see ``Home.load_identity`` and ``passphrase``.
         """
+        passphrase = self.passphrase()
         try:
-            return self.home.load_identity(self.passphrase())
-        except PassphraseNeeded as error:
-            error.hint = "put it into a file and name that with --passphrase-file or SELO_PASSPHRASE_FILE"
-            raise
-
-
-def write_output(text: str) -> None:
-    """Text and a line end on standard output.
-
-    Raises:
-        FileFault: the disk is full, or whoever read it has gone.
-    """
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        # What is left in the buffer goes nowhere: the interpreter would try again at exit, and end with 120.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise FileFault.from_os("write", "standard output", error) from error
-
-
-def write_event(event: str, **fields: object) -> None:
-    """One JSON object on one line of standard error."""
-    print(json_format.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
+            identity = self.home.load_identity()
+        except PassphraseNeeded:
+            return self.home.load_identity(passphrase)
+        if passphrase is not None:
+            self.warn("the identity is not encrypted; the passphrase was not needed")
+        return identity
 
 
 def read_passphrase(path: Path) -> bytes:
@@ -116,5 +101,8 @@ def read_passphrase(path: Path) -> bytes:
 
 
 def _others_can_read(path: Path) -> bool:
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # gone since it was read: others cannot read it either
+        return False
     return stat.S_ISREG(mode) and bool(mode & 0o044)

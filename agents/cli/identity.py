@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from selo.agents.cli.common import Context, write_output
+from selo.agents.cli.common import Context
+from selo.agents.cli.streams import write_output
 from selo.agents.cli.terminal import printable
 from selo.agents.cli.words import fingerprint_digits, fingerprint_words
 from selo.crypto.identity import PublicIdentity

@@ -10,12 +10,19 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from selo.agents.cli.parser import parse_command_line
+from selo.agents.cli.streams import (
+    drop_unwritten_output,
+    prepare_standard_streams,
+    write_error_line,
+    write_event,
+    write_output,
+)
 from selo.agents.cli.terminal import printable
+from selo.agents.errors import InternalFault
 from selo.errors import Interrupted, LocalFault, SeloError
 
 if TYPE_CHECKING:
@@ -33,37 +40,12 @@ _HANDLERS = {
 }
 
 
-class InternalError(SeloError):
-    """An exception that nobody foresaw."""
-
-    hint = "--verbose shows where it happened"
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
-
-    def __str__(self) -> str:
-        return f"this is a bug in Selo; please report it: {type(self.error).__name__}: {self.error}"
-
-
 def entry() -> NoReturn:
     """The console script: `main` on this process's arguments, then the end of the process."""
-    _occupy_standard_streams()
-    sys.exit(main())
-
-
-def _occupy_standard_streams() -> None:
-    """Where a standard stream is closed, hold its number, opened the wrong way round.
-
-    Else the next file or socket that we open would get that number, and be read as our input or
-    written to as our output. The wrong way round, because using it is still an error.
-    """
-    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, flags)  # the lowest free number, which is this one
-    sys.stderr = sys.stderr or os.fdopen(os.dup(2), "w")  # None where it was closed
+    prepare_standard_streams()
+    status = main()
+    drop_unwritten_output()
+    sys.exit(status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,8 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         return _run(arguments)
-    except SystemExit as end:  # argparse after --help and --version
-        return int(end.code or 0)
     except BrokenPipeError:  # nobody reads our reports any more: there is nobody to tell
         return LocalFault.exit_status
     except KeyboardInterrupt:
@@ -83,11 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SeloError as error:
         return _report(error, arguments)
     except Exception as error:
-        return _report(InternalError(error), arguments)
+        return _report(InternalFault(error), arguments)
 
 
 def _run(argv: Sequence[str]) -> int:
-    arguments = parse_command_line(argv)
+    try:
+        arguments = parse_command_line(argv)
+    except SystemExit:  # --help or --version was answered, and argparse does not say if that failed
+        write_output("", end="")
+        return 0
     module, function = _HANDLERS[arguments.command]
     context = _make_context(arguments)
     handler = getattr(import_module(f"selo.agents.cli.{module}"), function)
@@ -115,16 +99,16 @@ def _make_context(arguments: argparse.Namespace) -> Context:
 
 def _report(error: SeloError, argv: Sequence[str]) -> int:
     """Say what went wrong, and return its exit status. ``argv`` may be one that did not parse."""
-    with suppress(BrokenPipeError):
-        if isinstance(error, InternalError) and "--verbose" in argv:
-            for line in traceback.format_exception(error.error):
-                print(printable(line), file=sys.stderr)
-        if "--json" in argv:
-            from selo.agents.cli.common import write_event
-
-            write_event("error", status=error.exit_status, message=str(error), hint=error.hint)
-        else:
-            print(f"selo: {printable(str(error))}", file=sys.stderr)
-            for line in error.hint.splitlines():
-                print(f"hint: {printable(line)}", file=sys.stderr)
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    fields: dict[str, object] = {"status": error.exit_status, "message": str(error), "hint": error.hint}
+    if isinstance(error, InternalFault) and "--verbose" in options:
+        fields["traceback"] = "".join(traceback.format_exception(error.error))
+    if "--json" in options:
+        write_event("error", **fields)
+        return error.exit_status
+    for line in str(fields.get("traceback", "")).splitlines():
+        write_error_line(f"| {printable(line)}")
+    write_error_line(f"selo: {printable(str(error))}")
+    for line in error.hint.splitlines():
+        write_error_line(f"hint: {printable(line)}")
     return error.exit_status

@@ -115,7 +115,7 @@ def _general_options() -> _Parser:
     group.add_argument(
         "--json", action="store_true", help="report as JSON, one object a line, on standard error"
     )
-    group.add_argument("--quiet", action="store_true", help="errors and results only")
+    group.add_argument("--quiet", action="store_true", help="errors and results only, no warnings")
     group.add_argument("--verbose", action="store_true", help="say more about what happens")
     return parser
 
@@ -231,7 +231,8 @@ def _add_receive(commands: _Commands, general: _Parser) -> None:
         dest="senders",
         metavar="NAME",
         action="append",
-        help="accept this peer only; may be repeated",
+        help="who may deliver in this run, and nobody else, whether or not it --may-send otherwise; "
+        "can be repeated",
     )
     target = parser.add_mutually_exclusive_group()
     target.add_argument(

@@ -25,15 +25,15 @@ def prepare_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, flags)  # the lowest free number, which is this one
             os.set_inheritable(number, True)  # by our child processes as well
-    # The interpreter has made None of what was closed. A character that the terminal's encoding lacks is no error.
+    # The interpreter made None of what was closed. A character that the encoding lacks is no error.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     else:
-        sys.stdout = open(1, "w", errors="backslashreplace", closefd=False)
+        sys.stdout = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
     # Not buffered: what could not be written is forgotten, not tried again at exit; and a thread that is
     # stuck in writing (a terminal that is held) holds no lock for which the interpreter waits at exit.
     sys.stderr = TextIOWrapper(
-        open(2, "wb", buffering=0, closefd=False),
+        os.fdopen(2, "wb", buffering=0, closefd=False),
         encoding=sys.stderr.encoding if sys.stderr is not None else None,
         errors="backslashreplace",
         write_through=True,
@@ -50,14 +50,14 @@ def drop_unwritten_output() -> None:
         os.close(null)
 
 
-def write_output(text: str) -> None:
-    """Text and a line end on standard output.
+def write_output(text: str, end: str = "\n") -> None:
+    """Text and a line end on standard output, with what was printed there before.
 
     Raises:
         FileFault: the disk is full, whoever read it has gone, or it is closed.
     """
     try:
-        print(text, flush=True)
+        print(text, end=end, flush=True)
     except OSError as error:
         from selo.config.errors import FileFault  # `selo --version` does without
 
@@ -67,7 +67,7 @@ def write_output(text: str) -> None:
 def write_error_line(text: str) -> None:
     """Text and a line end on standard error, if it takes them. Never raises."""
     if sys.stderr is not None:  # print() would take None for standard output
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: the object was closed
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 

@@ -102,6 +102,8 @@ def _read_named_file(path: Path) -> bytes:
 
 
 def _read_standard_input(context: Context) -> bytes:
+    if sys.stdin is None:
+        raise FileFault("read", "standard input", "it is closed")
     if sys.stdin.isatty():
         context.note("paste the public identity, end with Ctrl-D")
     try:

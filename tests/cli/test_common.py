@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from selo.agents.cli.common import Context, read_passphrase, write_event
+from selo.agents.cli import common
+from selo.agents.cli.common import Context, read_passphrase
 from selo.config.errors import FileFault, PassphraseFileRefused
 from selo.config.home import Home
 from selo.config.settings import load_settings
@@ -63,6 +64,34 @@ def test_a_passphrase_that_others_can_read_is_warned_about(mode, warned, tmp_pat
     assert ("chmod 600" in capsys.readouterr().err) == warned
 
 
+def test_a_passphrase_file_may_vanish_once_it_was_read(tmp_path, make_context, monkeypatch, capsys):
+    """As the end of a pipe is: what others could read of it is asked afterwards, and then nothing."""
+    path = tmp_path / "passphrase"
+    path.write_bytes(b"secret\n")
+
+    def read_and_remove(path):
+        data = read_passphrase(path)
+        path.unlink()
+        return data
+
+    monkeypatch.setattr(common, "read_passphrase", read_and_remove)
+    assert make_context(str(path)).passphrase() == b"secret"
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("passphrase", [b"secret", None])
+def test_a_passphrase_that_is_not_needed_is_warned_about(passphrase, tmp_path, make_context, capsys):
+    """Whoever gives one believes the identity to be encrypted; when it is not, it is told so."""
+    path = tmp_path / "passphrase"
+    path.write_bytes(b"secret\n")
+    path.chmod(0o600)
+    context = make_context(str(path))
+    made = context.home.create_identity(passphrase=passphrase)
+    assert context.load_identity().fingerprint == made.fingerprint
+    warning = "selo: warning: the identity is not encrypted; the passphrase was not needed\n"
+    assert capsys.readouterr().err == ("" if passphrase else warning)
+
+
 def test_without_a_file_there_is_no_passphrase(make_context):
     """Nothing is asked for."""
     assert make_context().passphrase() is None
@@ -97,18 +126,12 @@ def test_notes_are_for_people(manner, make_context, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_warning_is_never_silent(make_context, capsys):
-    """Also with --quiet; with --json it is an event; hostile text in it is escaped."""
-    make_context(quiet=True).warn("odd \x1b[2J")
-    assert capsys.readouterr().err == "selo: warning: odd \\x1b[2J\n"
+def test_a_warning_is_one_line(make_context, capsys):
+    """With --json it is an event; with --quiet it is silent; hostile text in it is escaped."""
+    make_context().warn("odd \x1b[2J")
+    assert capsys.readouterr() == ("", "selo: warning: odd \\x1b[2J\n")
     make_context(json=True).warn("odd")
     assert json.loads(capsys.readouterr().err) == {"event": "warning", "message": "odd"}
-
-
-def test_an_event_is_one_line_of_ascii(capsys):
-    """Whatever a value holds, no line end and no control character gets out."""
-    write_event("thing", text="a\nb\x1b\u202e\u2028ü")
-    line = capsys.readouterr().err
-    assert line.isascii()
-    assert line.count("\n") == 1
-    assert json.loads(line)["text"] == "a\nb\x1b\u202e\u2028ü"
+    for json_too in (False, True):
+        make_context(quiet=True, json=json_too).warn("odd")
+        assert capsys.readouterr() == ("", "")

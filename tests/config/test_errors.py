@@ -22,7 +22,7 @@ EXAMPLES = [
     errors.OwnIdentity(),
     errors.PublicIdentityRefused("f", "it is not text"),
     errors.FileFault("read", Path("f"), "permission denied"),
-    errors.PeerFileDamaged(Path("f"), "it is not JSON"),
+    errors.FileDamaged(Path("f"), "it is not JSON", "remove it"),
 ]
 
 

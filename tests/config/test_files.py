@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 
@@ -77,6 +78,58 @@ def test_a_cut_write_leaves_nothing(write, tmp_path, monkeypatch):
     with pytest.raises(FileFault, match="cannot write .*secret: no space left on device"):
         write(tmp_path / "secret", b"data")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", files.NO_LINKS, ids=errno.errorcode.get)
+def test_a_file_system_without_hard_links_will_do(number, tmp_path, monkeypatch):
+    """There a new file is made as well: private, whole, alone, and never instead of another one."""
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, "link", fail)
+    write_new_file(tmp_path / "secret", b"data")
+    assert (tmp_path / "secret").read_bytes() == b"data"
+    assert mode_of(tmp_path / "secret") == 0o600
+    with pytest.raises(FileExistsError):
+        write_new_file(tmp_path / "secret", b"new")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        write_new_file(tmp_path / "link", b"new")
+    assert (tmp_path / "secret").read_bytes() == b"data"
+    assert sorted(os.listdir(tmp_path)) == ["link", "secret"]
+
+
+@pytest.mark.parametrize("number", files.UNSYNCABLE, ids=errno.errorcode.get)
+@pytest.mark.parametrize("write", [write_new_file, write_file])
+def test_a_folder_that_cannot_be_synced_will_do(write, number, tmp_path, monkeypatch):
+    """Where the system has no way to sync a folder, files are written and removed all the same."""
+    sync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", refuse_folders)
+    write(tmp_path / "secret", b"data")
+    assert (tmp_path / "secret").read_bytes() == b"data"
+    remove_file(tmp_path / "secret")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_fails_is_a_file_fault(tmp_path, monkeypatch):
+    """An error of the disk is no such system."""
+    sync = os.fsync
+
+    def fail_on_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", fail_on_folders)
+    with pytest.raises(FileFault, match="input/output error"):
+        write_file(tmp_path / "secret", b"data")
 
 
 @pytest.mark.parametrize("write", [write_new_file, write_file])

@@ -1,11 +1,20 @@
 import os
+import pwd
 import stat
 
 import pytest
 
-from selo.config.errors import Exposed, FileFault, IdentityExists, NameRefused, NoIdentity
-from selo.config.home import Home, checked_name, is_name
-from selo.crypto.errors import IdentityError, MalformedIdentity, PassphraseNeeded, WrongPassphrase
+from selo.config.errors import (
+    Exposed,
+    FileDamaged,
+    FileFault,
+    IdentityExists,
+    NameRefused,
+    NoIdentity,
+    SettingRefused,
+)
+from selo.config.home import Home, checked_peer_name, is_name
+from selo.crypto.errors import PassphraseNeeded, WrongPassphrase
 
 GOOD_NAMES = ["a", "A", "7", "alice", "alice-2", "a.b_c-d", "x" * 64, "a..b"]
 BAD_NAMES = [
@@ -36,7 +45,7 @@ def mode_of(path):
 def test_a_good_name_is_taken_as_it_is(name):
     """Letters, digits, and after the first `.`, `_` and `-`: 1 to 64 of them."""
     assert is_name(name)
-    assert checked_name(name) == name
+    assert checked_peer_name(name) == name
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
@@ -44,7 +53,7 @@ def test_a_name_is_never_a_path(name):
     """Nothing that leaves a folder, hides a file, looks like an option or like another name is a name."""
     assert not is_name(name)
     with pytest.raises(NameRefused):
-        checked_name(name)
+        checked_peer_name(name)
 
 
 def test_the_flag_names_the_home_before_the_environment():
@@ -54,6 +63,23 @@ def test_the_flag_names_the_home_before_the_environment():
     assert str(Home.locate(None, environ).path) == "/from/environment"
     assert str(Home.locate(None, {"SELO_HOME": ""}).path) == os.path.expanduser("~/.selo")
     assert str(Home.locate("~/other", {}).path) == os.path.expanduser("~/other")
+
+
+@pytest.mark.parametrize("text", ["~nosuchuser/x", "~nosuchuser", "/a\0b"], ids=ascii)
+def test_a_home_that_cannot_be_a_path_is_named_with_its_place(text):
+    """The folder of a user who does not exist, and a zero byte, are a sentence that says where."""
+    for flag, environ, source in ((text, {}, "--home"), (None, {"SELO_HOME": text}, "SELO_HOME")):
+        with pytest.raises(SettingRefused, match=f"^{source}: expected a path") as refused:
+            Home.locate(flag, environ)
+        assert refused.value.exit_status == 2
+
+
+def test_a_user_without_a_folder_needs_a_home(monkeypatch):
+    """Where not even `~` is known, as in some containers, the default is refused likewise."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    with pytest.raises(SettingRefused, match="^the home: expected a path .*, not '~/.selo'"):
+        Home.locate(None, {})
 
 
 def test_a_new_identity_is_private(tmp_path):
@@ -167,11 +193,39 @@ def test_a_lost_public_identity_is_made_again(home):
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"-----BEGIN SELO PUBLIC IDENTITY-----\n"])
-def test_damaged_files_are_sentences(data, home):
-    """Files with something else in them are refused with an error of the family."""
+def test_a_damaged_private_identity_is_told_with_its_path(data, home):
+    """Something else in `identity` is a sentence that names the file."""
     home.identity_file.write_bytes(data)
-    home.public_identity_file.write_bytes(data)
-    with pytest.raises(IdentityError):
+    with pytest.raises(FileDamaged) as damaged:
         home.load_identity()
-    with pytest.raises(MalformedIdentity):
-        home.load_public_identity()
+    assert str(damaged.value).startswith(f"{home.identity_file} is damaged: ")
+    assert damaged.value.exit_status == 1
+
+
+@pytest.mark.parametrize("act", [Home.load_identity, Home.load_public_identity])
+@pytest.mark.parametrize("data", [b"", b"\xff", b"-----BEGIN SELO PUBLIC IDENTITY-----\n"])
+def test_a_damaged_public_identity_is_told_with_its_path(data, act, home):
+    """Something else in `identity.pub` is a sentence that names the file and the remedy, which helps."""
+    fingerprint = home.load_identity().fingerprint
+    home.public_identity_file.write_bytes(data)
+    with pytest.raises(FileDamaged) as damaged:
+        act(home)
+    assert str(damaged.value).startswith(f"{home.public_identity_file} is damaged: ")
+    assert damaged.value.hint.startswith(f"remove {home.public_identity_file};")
+    home.public_identity_file.unlink()
+    assert act(home)
+    assert home.load_public_identity()[0].fingerprint == fingerprint
+
+
+def test_security_a_public_identity_that_is_not_ours_is_refused(home, make_home):
+    """With another one's `identity.pub`, `selo id --export` would hand out a key that we do not hold."""
+    home.public_identity_file.write_bytes(make_home("stale").public_identity_file.read_bytes())
+    with pytest.raises(FileDamaged, match="identity.pub is damaged: it does not belong to"):
+        home.load_identity()
+
+
+def test_the_name_in_a_public_identity_is_free(home):
+    """Another suggestion, or line ends of another system, are still our own public identity."""
+    text = home.public_identity_file.read_text()
+    home.public_identity_file.write_text(text.replace("Name: alice", "Name: Alice.2").replace("\n", "\r\n"))
+    assert home.load_identity().fingerprint == home.load_public_identity()[0].fingerprint

@@ -52,4 +52,14 @@ def test_no_record_can_exceed_the_protocol():
     """The largest record and windows that an operator can set are the protocol's own (section 13)."""
     assert RECORD_SIZE.high == 1_048_576
     assert (WINDOW_RECORDS.low, WINDOW_RECORDS.high) == (1, 1_048_576)
-    assert WINDOW_BYTES.high == 2**32
+    assert RECORD_SIZE.high <= WINDOW_BYTES.high <= 2**32
+
+
+def test_one_session_never_costs_more_than_a_gibibyte():
+    """A window is memory: no setting lets a peer fill more of it."""
+    assert WINDOW_BYTES.high == 2**30
+
+
+def test_a_receiver_always_waits_for_the_close():
+    """A Receiver that closes at once can destroy the RECEIPT that it has just sent (section 11)."""
+    assert CLOSE_GRACE.low == 0.1

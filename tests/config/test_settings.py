@@ -7,6 +7,7 @@ from selo.config.errors import Exposed, FileFault, SettingRefused, SettingsFileR
 from selo.config.home import Home
 from selo.config.limits import LIMITS
 from selo.config.settings import Settings, load_settings
+from selo.crypto.suites import SUITES
 
 NAMES = [field.name for field in fields(Settings)]
 # One legal value that is not the default, and one that is refused, for every setting.
@@ -20,7 +21,7 @@ LEGAL = {
     "handshake_deadline": ("7s", 7.0),
     "ping_interval": ("1s", 1.0),
     "idle_limit": ("1m", 60.0),
-    "close_grace": ("0s", 0.0),
+    "close_grace": ("100ms", 0.1),
     "emit_wait": ("forever", None),
     "receive_wait": ("10m", 600.0),
     "retry_min": ("500ms", 0.5),
@@ -131,7 +132,7 @@ def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(limit):
 
 
 def _read(name, value):
-    widest = {"window_bytes": 1 << 32, "handshake_deadline": 300, "idle_limit": 86400, "retry_max": 3600}
+    widest = {"window_bytes": 1 << 30, "handshake_deadline": 300, "idle_limit": 86400, "retry_max": 3600}
     narrowest = {"record_size": 32, "first_message_deadline": 0.1, "ping_interval": 0.05, "retry_min": 0.001}
     return getattr(load_settings(None, {}, widest | narrowest | {name: value}), name)
 
@@ -150,15 +151,48 @@ def test_only_waiting_can_be_endless(limit):
     [
         {"record_size": "1MiB", "window_bytes": "512KiB"},
         {"first_message_deadline": "6s"},
-        {"ping_interval": "11s"},
+        {"ping_interval": "5001ms"},
+        {"idle_limit": "3999ms"},
         {"retry_min": "3s"},
     ],
     ids=lambda flags: next(iter(flags)),
 )
 def test_settings_that_do_not_fit_together_are_refused(flags):
     """A record larger than its window, and a time longer than the one around it, cannot be meant."""
-    with pytest.raises(SettingRefused, match="at least what"):
+    with pytest.raises(SettingRefused, match="expected at least (twice )?what"):
         load_settings(None, {}, flags)
+
+
+def test_one_late_ping_ends_no_session():
+    """The idle limit is at least twice the interval of the pings, and twice is enough."""
+    with pytest.raises(SettingRefused, match="^idle_limit: expected at least twice what ping_interval is"):
+        load_settings(None, {}, {"idle_limit": "999ms", "ping_interval": "500ms"})
+    assert load_settings(None, {}, {"idle_limit": "1s", "ping_interval": "500ms"}).idle_limit == 1.0
+
+
+@pytest.mark.parametrize("value", ["1", "true", "[1]", '["classic"]', "{a = 1}", "1979-05-27"])
+@pytest.mark.parametrize("name", ["suite", "listen", "passphrase_file", "emit_wait"])
+def test_a_value_of_another_type_is_refused(name, value, home, write_settings):
+    """Every type of TOML where text is expected is a sentence (a number is a duration)."""
+    if (name, value) == ("emit_wait", "1"):
+        return
+    write_settings(f"{name} = {value}\n")
+    with pytest.raises(SettingRefused, match=f"^{name} in "):
+        load_settings(home)
+
+
+@pytest.mark.parametrize("text", ["~nosuchuser/f", "a\\u0000b"])
+def test_what_cannot_be_a_path_is_refused(text, home, write_settings):
+    """The folder of a user who does not exist, and a zero byte."""
+    write_settings(f'passphrase_file = "{text}"\n')
+    with pytest.raises(SettingRefused, match="^passphrase_file in .*: expected a path"):
+        load_settings(home)
+
+
+def test_the_suites_are_those_of_the_protocol():
+    """Every suite that crypto has can be set."""
+    for name in SUITES:
+        assert load_settings(None, {}, {"suite": name}).suite == name
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_one(home, write_settings):

@@ -6,6 +6,7 @@ import pytest
 
 from selo.config.errors import (
     Exposed,
+    FileDamaged,
     NameRefused,
     NoIdentity,
     NoSenders,
@@ -13,7 +14,6 @@ from selo.config.errors import (
     OwnIdentity,
     PeerAlreadyPinned,
     PeerExists,
-    PeerFileDamaged,
 )
 from selo.config.home import Home
 from selo.config.trust import TrustStore
@@ -152,6 +152,15 @@ class TestSenders:
         """Names stand instead of the lasting permission for this run: they let in, and they leave out."""
         assert {peer.name for peer in store.senders(["carol", "dave"]).values()} == {"carol", "dave"}
 
+    @pytest.mark.parametrize("data", [b"", b"{", b"[]"])
+    def test_another_peers_damaged_file_stops_nobody(self, store, identities, home, data):
+        """Where peers are named, only their files are read."""
+        (home.peers_folder / "carol.json").write_bytes(data)
+        assert set(store.senders(["bob"])) == {identities[0].fingerprint}
+        for names in (["bob", "carol"], None):
+            with pytest.raises(FileDamaged, match="carol.json"):
+                store.senders(names)
+
     def test_one_unknown_name_is_an_error(self, store):
         """A mistyped name is not left out silently."""
         with pytest.raises(NoSuchPeer):
@@ -190,7 +199,7 @@ def test_a_damaged_peer_file_trusts_nobody(change, store, identities, home):
     path = home.peers_folder / "bob.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     for act in (store.peers, store.senders, store.by_fingerprint, lambda: store.get("bob")):
-        with pytest.raises(PeerFileDamaged, match="bob.json"):
+        with pytest.raises(FileDamaged, match="bob.json"):
             act()
     store.remove("bob")
     assert store.names() == []
@@ -201,7 +210,7 @@ def test_a_peer_file_that_is_no_json_trusts_nobody(data, store, identities, home
     """Cut files, endless nesting and a right given twice are refused alike."""
     store.add("bob", identities[0])
     (home.peers_folder / "bob.json").write_bytes(data)
-    with pytest.raises(PeerFileDamaged):
+    with pytest.raises(FileDamaged):
         store.peers()
 
 
@@ -210,7 +219,7 @@ def test_a_right_given_twice_is_refused(store, identities, home):
     store.add("bob", identities[0])
     path = home.peers_folder / "bob.json"
     path.write_text(path.read_text().replace('"may_send"', '"may_send": false, "may_send"', 1))
-    with pytest.raises(PeerFileDamaged, match="twice"):
+    with pytest.raises(FileDamaged, match="twice"):
         store.get("bob")
 
 
