@@ -10,6 +10,7 @@ import pytest
 
 from selo.transport.descriptors import require_descriptors
 
+EXHAUSTED = "1 too many files are open in this process"
 CODE = """
 import os, resource, sys
 from selo.transport.descriptors import DescriptorsExhausted, require_descriptors
@@ -35,8 +36,7 @@ print(told)
 
 @pytest.mark.parametrize(
     ("free", "told"),
-    [(0, "1 too many files are open in this process"), (15, "1 too many files are open in this process")]
-    + [(16, "enough"), (30, "enough")],
+    [(0, EXHAUSTED), (15, EXHAUSTED), (16, "enough"), (30, "enough")],
 )
 def test_a_process_with_too_many_open_files_is_told_so(free: int, told: str) -> None:
     """Fewer than sixteen free descriptors are an error with words, and what was tried is given back."""
