@@ -58,7 +58,7 @@ def test_milestones_of_the_exercise_are_reported_by_both_agents(make_wire, deliv
 def test_security_unpinned_receiver_gets_nothing(make_wire, deliver, parties, settings: Settings) -> None:
     """An Emitter that pinned another key sends no byte of its source, also where no gate stops it first:
     the Receiver does not answer an M1 that was not made for it."""
-    brief = replace(settings, emit_wait=2.0, receive_wait=2.0)
+    brief = replace(settings, emit_wait=1.0, receive_wait=1.0)
     run = deliver(
         make_wire(),
         BytesSource(b"x"),
@@ -74,7 +74,7 @@ def test_security_unpinned_receiver_gets_nothing(make_wire, deliver, parties, se
 def test_security_unknown_emitter_is_refused(make_wire, deliver, parties, settings: Settings) -> None:
     """A Receiver that does not know the Emitter says so, stores nothing, and the Emitter ends with 3 or,
     where the transport has no second connection, with 5."""
-    patient = replace(settings, receive_wait=3.0, emit_wait=2.0)
+    patient = replace(settings, receive_wait=1.5, emit_wait=1.0)
     run = deliver(
         make_wire(),
         BytesSource(b"data"),
@@ -96,7 +96,7 @@ def test_refused_twice_is_a_no(make_wire, deliver, parties, settings: Settings, 
         wire,
         BytesSource(b"data"),
         emitter=parties.stranger,
-        receiver_settings=replace(settings, receive_wait=3.0),
+        receiver_settings=replace(settings, receive_wait=1.5),
     )
     assert isinstance(run.emitter.error, RefusedByPeer)
     assert run.emitter.status == 3

@@ -104,14 +104,14 @@ def test_interrupted_receiver_tells_the_emitter(make_wire, deliver, no_stray_fil
 def test_slow_sink_is_not_a_dead_peer(make_wire, deliver, settings: Settings) -> None:
     """A sink slower than the idle limit keeps the session: PINGs show that both sides live."""
     release = threading.Event()
-    timer = threading.Timer(3.0, release.set)
+    timer = threading.Timer(1.5, release.set)
     taken = bytearray()
 
     def slow(data: bytes) -> None:
         release.wait(20)
         taken.extend(data)
 
-    impatient = replace(settings, idle_limit=1.0, ping_interval=0.2, window_bytes=4096, record_size=1024)
+    impatient = replace(settings, idle_limit=0.6, ping_interval=0.1, window_bytes=4096, record_size=1024)
     timer.start()
     run = deliver(
         make_wire(),
