@@ -29,7 +29,7 @@ demo-stdin: setup ## pipe a tar of this repository through a session, and compar
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/demo_stdin.sh
 
 test: setup ## run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: check-format check-lint check-types check-imports check-prose ## formatting, lint, types, who may import whom, and prose
 
