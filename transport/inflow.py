@@ -39,6 +39,20 @@ def bytes_received(descriptor: int) -> int | None:
     return int(_BYTES_RECEIVED.unpack(info)[0]) if len(info) == _BYTES_RECEIVED.size else None
 
 
+def cut(descriptor: int) -> None:
+    """Shut a connection down at once, so that libzmq reads no more of it while its end is being arranged."""
+    try:
+        borrowed = socket.socket(fileno=descriptor)
+    except OSError:
+        return
+    try:
+        borrowed.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    finally:
+        borrowed.detach()
+
+
 def peer_host(descriptor: int) -> str | None:
     """The numeric address of a connection's other end, for reports; "" if it is local, None if gone."""
     try:

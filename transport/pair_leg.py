@@ -25,7 +25,7 @@ import zmq
 
 from selo.errors import MisuseError, SeloError
 from selo.transport.base import Frame, FrameRefused, LegClosed, Ready
-from selo.transport.inflow import bytes_received
+from selo.transport.inflow import bytes_received, cut
 from selo.transport.waker import Waker, milliseconds
 
 Socket = zmq.Socket[bytes]
@@ -52,6 +52,7 @@ _IN_PLACE = 64 << 10
 """Frames from here on are sent from where they lie."""
 
 _INFLOW_INTERVAL = 0.02
+_EARLY_INTERVAL = 0.001
 _DRAIN_SECONDS = 0.03
 """After the end of a connection was seen: the last frames may still be on their way between threads."""
 
@@ -153,7 +154,7 @@ class PairLeg:
         """When to look again though nothing happened."""
         if self._drained_at is not None:
             return min(deadline, self._drained_at)
-        return min(deadline, now + _INFLOW_INTERVAL)
+        return min(deadline, now + self._inflow_interval)
 
     def _sleep(self, seconds: float, want_write: bool) -> None:
         # Before the handshake the socket claims to be writable, which would make this spin.
@@ -256,14 +257,21 @@ class PairLeg:
         """
         if now < self._inflow_due:
             return
-        self._inflow_due = now + _INFLOW_INTERVAL
+        self._inflow_due = now + self._inflow_interval
         connections = self._link.connections()
         allowed = self._max_ahead if self._frames_read >= EARLY_FRAMES else EARLY_AHEAD
         if len(connections) > 1:
             allowed += self._max_frame
-        received = max((bytes_received(descriptor) or 0 for descriptor in connections), default=0)
-        if received - self._bytes_read > allowed:
-            self._fail(FrameRefused(f"it comes after more than {allowed} unread bytes"))
+        for descriptor in connections:
+            if (bytes_received(descriptor) or 0) - self._bytes_read > allowed:
+                cut(descriptor)
+                if len(connections) == 1:
+                    self._fail(FrameRefused(f"it comes after more than {allowed} unread bytes"))
+
+    @property
+    def _inflow_interval(self) -> float:
+        """Seconds between two looks: short while a stranger may be the other end."""
+        return _INFLOW_INTERVAL if self._frames_read >= EARLY_FRAMES else _EARLY_INTERVAL
 
     def _refresh(self) -> None:
         """Take the link's news in; not for every frame, since it costs as much as one."""
