@@ -54,11 +54,11 @@ class HandshakeLink:
     authenticated: bool = False
 
     def deadline(self, seconds: float) -> Deadline:
-        """``seconds`` from now, or ``end``."""
-        now = time.monotonic()
+        """``seconds`` from now, or from the moment when our gate let the other side in; or ``end``."""
+        start = self.leg.admitted_at or time.monotonic()
         if self.end is not None:
-            seconds = max(0.0, min(seconds, self.end - now))
-        return Deadline(now + seconds, seconds)
+            seconds = max(0.0, min(seconds, self.end - start))
+        return Deadline(start + seconds, seconds)
 
     def send(self, message: bytes, deadline: Deadline) -> None:
         """Send one message.
@@ -129,7 +129,7 @@ def _send_auth(link: HandshakeLink, phase: ExpectM2, peer: Peer, deadline: Deadl
 def establish_as_receiver(
     link: HandshakeLink, *, identity: Identity, senders: Mapping[bytes, Peer], suite: Suite
 ) -> Established:
-    """M1 and M3 in, M2 and M4 out; the deadlines run from now, the moment of admission.
+    """M1 and M3 in, M2 and M4 out; the deadlines run from the moment of admission.
 
     Raises:
         HandshakeError: the other side is none of ``senders``, or broke the handshake.

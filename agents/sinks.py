@@ -206,7 +206,7 @@ class _OwnDescriptor:
     """
 
     def __init__(self, path: Path, flags: int) -> None:
-        self.number = os.open(path, flags | os.O_WRONLY | os.O_CLOEXEC, NEW_FILE_MODE)
+        self.number = os.open(path, flags | os.O_CLOEXEC, NEW_FILE_MODE)
         self._thread = threading.get_ident()
         self._open = True
 
@@ -221,7 +221,7 @@ class _SpecialFile(DescriptorSink):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._own = _OwnDescriptor(path, os.O_NOCTTY)
+        self._own = _OwnDescriptor(path, os.O_WRONLY | os.O_NOCTTY)
         super().__init__(self._own.number, shown_as=str(path))
 
     def commit(self) -> str | None:
@@ -245,14 +245,22 @@ class _PartialFile:
         self._overwrite = overwrite
         self._temporary = target.parent / f".selo-{secrets.token_hex(8)}.part"
         self._own: _OwnDescriptor | None = None
+        self._folder: _OwnDescriptor | None = None
         self._exists = False
 
     def open(self, offer: Offer) -> None:
         self._check_target()
         with _faults(str(self._target)):
             self._check_room(offer.size)
-            os.close(_open_folder(self._target.parent))  # a folder that cannot be synced is refused now
-            self._own = _OwnDescriptor(self._temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
+            # Opened now and kept: a folder that we may not read, or a process out of descriptors, is no
+            # reason to fail when all the data is there.
+            self._folder = _OwnDescriptor(self._target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            try:
+                self._own = _OwnDescriptor(self._temporary, flags)
+            except OSError:
+                self._folder.close()
+                raise
             self._exists = True
 
     def _check_target(self) -> None:
@@ -280,13 +288,14 @@ class _PartialFile:
             _write_all(self._own.number, data)
 
     def commit(self) -> str | None:
-        assert self._own is not None
+        assert self._own is not None and self._folder is not None
         with _faults(str(self._target)):
             os.fsync(self._own.number)
             self._own.close()
             self._name_it()
             self._exists = False
-            _sync_folder(self._target.parent)
+            _sync(self._folder.number)  # without this the name itself may not survive a power cut
+            self._folder.close()
         return str(self._target)
 
     def _name_it(self) -> None:
@@ -308,9 +317,10 @@ class _PartialFile:
         os.unlink(self._temporary)
 
     def discard(self) -> None:
-        if self._own is not None:
-            with suppress(OSError):  # what could not be written back at the close is not wanted any more
-                self._own.close()
+        for descriptor in (self._own, self._folder):
+            if descriptor is not None:
+                with suppress(OSError):  # what could not be written back at the close is not wanted any more
+                    descriptor.close()
         if self._exists:
             self._exists = False
             with suppress(OSError):  # the folder is gone or read-only: nothing more can be done for it
@@ -342,16 +352,3 @@ def _sync(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _UNSYNCABLE:
             raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Without this the name itself may not survive a power cut."""
-    descriptor = _open_folder(folder)
-    try:
-        _sync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open_folder(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

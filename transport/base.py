@@ -38,6 +38,10 @@ class Leg(Protocol):
     def peer_address(self) -> str:
         """Where the other end is, as far as the transport knows; for reports only."""
 
+    @property
+    def admitted_at(self) -> float | None:
+        """When our gate let the other end in (``time.monotonic`` seconds); None where we have none."""
+
     def wait(self, timeout: float, *, want_write: bool = False) -> Ready:
         """Sleep until a frame (or the end) can be read, ``wake`` was called, or
         ``timeout`` seconds are over; with ``want_write`` also until a frame can be sent.

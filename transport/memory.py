@@ -58,6 +58,8 @@ class MemoryLeg:
         """Name the other end."""
         self._peer = peer
 
+    admitted_at = None
+
     @property
     def peer_address(self) -> str:
         """See ``Leg.peer_address``."""

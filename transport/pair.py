@@ -130,6 +130,7 @@ class _Dialled:
     def __init__(self, address: str, monitor: Socket, timeout: float) -> None:
         self.peer_address = address
         self.event_socket = monitor
+        self.taken_at: float | None = None
         self.usable = False
         self.ended = False
         self.failure: SeloError | None = None

@@ -74,6 +74,9 @@ class Link(Protocol):
 
     peer_address: str
 
+    taken_at: float | None
+    """When the gate let the other end in, if it is ours."""
+
     @property
     def event_socket(self) -> Socket | None:
         """What to poll for news beside the socket, if the leg's thread has to."""
@@ -106,6 +109,11 @@ class PairLeg:
         self._inflow_due = 0.0
         self._polls = {wanted: self._poller(wanted) for wanted in (zmq.POLLIN, zmq.POLLIN | zmq.POLLOUT)}
         self._closed = False
+
+    @property
+    def admitted_at(self) -> float | None:
+        """See ``Leg.admitted_at``."""
+        return self._link.taken_at
 
     @property
     def peer_address(self) -> str:

@@ -152,7 +152,10 @@ class PairListener:
     # One place after another
 
     def _admitted(self) -> PairLeg | None:
-        """The leg of whoever was let in and is there; frees the place of one who never arrived."""
+        """The leg of whoever was let in and is there; frees the place of one who never arrived.
+
+        After None there may be no place: the next turn makes one.
+        """
         assert self._open is not None
         socket, place = self._open
         if not place.usable:
@@ -162,7 +165,12 @@ class PairListener:
             return None
         ready_events(socket)  # makes libzmq attach the connection to the socket
         place.changed = lambda: None
-        self._leg = leg = PairLeg(socket, place, max_frame=self._max_frame, max_ahead=self._max_ahead)
+        try:
+            leg = PairLeg(socket, place, max_frame=self._max_frame, max_ahead=self._max_ahead)
+        except OSError:  # out of descriptors: those of all who knock on this socket go with it
+            self._retire()
+            return None
+        self._leg = leg
         leg.on_close = self._leg_closed
         place.changed = leg.poke
         leg.poke()
@@ -170,8 +178,10 @@ class PairListener:
 
     def _patience(self, now: float) -> float:
         """Seconds until the place must be looked at again."""
-        place = self._open[1] if self._open is not None else None
-        if place is None or place.taken_at is None or place.usable:
+        if self._open is None:
+            return 0.0
+        place = self._open[1]
+        if place.taken_at is None or place.usable:
             return 3600.0
         return place.taken_at + self._admission_deadline - now
 

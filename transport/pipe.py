@@ -64,6 +64,8 @@ class PipeLeg:
         for helper in self._helpers:
             helper.start()
 
+    admitted_at = None
+
     @property
     def peer_address(self) -> str:
         """See ``Leg.peer_address``."""
