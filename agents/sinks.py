@@ -7,7 +7,6 @@ under its final name before ``commit``.
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import select
@@ -22,15 +21,10 @@ from typing import Protocol
 from selo.agents.bodies import Offer
 from selo.agents.errors import SinkFault, TargetExists
 from selo.agents.names import checked_file_name
+from selo.config.files import NO_LINKS, UNSYNCABLE
 
 NEW_FILE_MODE = 0o600
 """Files we make are for their owner alone; widening is the owner's business."""
-
-_UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
-"""What fsync says of a pipe, a terminal or a device that has nothing to sync."""
-
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
-"""What link says on file systems without hard links."""
 
 
 class Sink(Protocol):
@@ -308,7 +302,7 @@ class _PartialFile:
         except FileExistsError:
             raise TargetExists(str(self._target)) from None
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise
             if os.path.lexists(self._target):
                 raise TargetExists(str(self._target)) from None
@@ -350,5 +344,5 @@ def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _UNSYNCABLE:
+        if error.errno not in UNSYNCABLE:
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from argparse import Namespace
 from dataclasses import replace
@@ -14,7 +13,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from selo.agents import events
-from selo.agents.cli.common import Context
+from selo.agents.cli.common import Context, write_error_line
 from selo.agents.cli.report import in_words, size_words
 from selo.agents.cli.terminal import printable
 from selo.agents.launcher import Emitting, Receiving, SyncPipe
@@ -111,7 +110,7 @@ class _Demo:
 
     def _tell(self, role: str, event: events.Event) -> None:
         if self._context.json:
-            print(json.dumps({"role": role, **event.as_json()}), file=sys.stderr, flush=True)
+            write_error_line(json.dumps({"role": role, **event.as_json()}))
         elif not isinstance(event, events.Progress | events.Opened):
             for line in in_words(event, verbose=True).splitlines():
                 self._line(role, line)
