@@ -1,0 +1,98 @@
+"""The grammar of what moves data: receive, emit, demo.
+
+The flags that are settings have the settings' names as their ``dest`` (config/settings.py), so a parsed
+line needs no translation.
+"""
+
+from __future__ import annotations
+
+from selo.agents.cli.grammar import Commands, Parser, add_command, add_passphrase_file
+
+
+def add_receive(commands: Commands, general: Parser) -> None:
+    """`selo receive`."""
+    parser = add_command(
+        commands,
+        general,
+        "receive",
+        "wait for one delivery and store it",
+        "Ends after one delivery from a peer that may send. Strangers are turned away and\n"
+        "reported. A delivery appears under its name only when all of it has arrived and\n"
+        "verified; a stream to standard output is verified record by record, so use\n"
+        "`set -o pipefail` in scripts.",
+        "selo receive --bind tcp://0.0.0.0:7800 --from alice --into inbox",
+    )
+    parser.add_argument(
+        "--bind",
+        dest="listen",
+        metavar="URL",
+        help="where to listen (tcp://127.0.0.1:7800: this machine only)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="senders",
+        metavar="NAME",
+        action="append",
+        help="who may deliver in this run, and nobody else, whether or not it --may-send otherwise; "
+        "can be repeated",
+    )
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
+        "--into", metavar="DIR", help="store under the name that the sender gives, in DIR (.)"
+    )
+    target.add_argument("--output", metavar="FILE", help="store under this name")
+    target.add_argument(
+        "standard_output", metavar="-", nargs="?", choices=["-"], help="write to standard output"
+    )
+    parser.add_argument(
+        "--wait", dest="receive_wait", metavar="DURATION", help="give up after 30s, 10m, 1h ... (never)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    add_passphrase_file(parser, "the passphrase of the private identity is the first line of F")
+
+
+def add_emit(commands: Commands, general: Parser) -> None:
+    """`selo emit`."""
+    parser = add_command(
+        commands,
+        general,
+        "emit",
+        "send one file or one stream",
+        "Exit status 0 means that the other side has stored all of it and said so under its key.",
+        "tar c src | selo emit --to bob --connect tcp://bob.example:7800 --as src.tar -",
+    )
+    parser.add_argument(
+        "--to", metavar="NAME", required=True, help="the peer; whoever else answers is refused"
+    )
+    parser.add_argument(
+        "--connect", metavar="URL", required=True, help="where it listens, as in tcp://host:7800"
+    )
+    parser.add_argument("path", metavar="PATH", nargs="?", help="the file; - or nothing: standard input")
+    parser.add_argument(
+        "--as", dest="stream_name", metavar="NAME", help="the name to suggest to the other side"
+    )
+    parser.add_argument(
+        "--wait", dest="emit_wait", metavar="DURATION", help="keep trying to connect for so long (30s)"
+    )
+    parser.add_argument(
+        "--record-size", metavar="SIZE", help="plaintext of one record, 32 bytes to 1MiB (1MiB)"
+    )
+    add_passphrase_file(parser, "the passphrase of the private identity is the first line of F")
+
+
+def add_demo(commands: Commands, general: Parser) -> None:
+    """`selo demo`."""
+    parser = add_command(
+        commands,
+        general,
+        "demo",
+        "watch two agents on this machine do all of it",
+        "Makes two throw-away identities in a temporary folder; your own home is not touched.",
+        "selo demo --transport pair",
+    )
+    parser.add_argument(
+        "--transport",
+        choices=["pair", "pipe"],
+        default="pair",
+        help="a ZeroMQ PAIR socket, or a pipe between two processes",
+    )
