@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from selo.errors import LocalFault, PeerFault, SessionError, TrustError, UnreachableError
+from selo.errors import LocalFault, PeerFault, SessionError, TrustError, UnreachableError, UsageError
 
 
 class SourceFault(LocalFault):
@@ -187,15 +187,19 @@ class WrongListener(TrustError):
 class NotReached(UnreachableError):
     """No session within the time allowed; ``last`` is why the last attempt failed."""
 
-    def __init__(self, peer: str, address: str, seconds: float, last: str, suite: str) -> None:
-        super().__init__(peer, address, seconds, last, suite)
+    def __init__(
+        self, peer: str, address: str, seconds: float, last: str, suite: str, awaited: str = "Receiver"
+    ) -> None:
+        super().__init__(peer, address, seconds, last, suite, awaited)
         self.peer = peer
         self.address = address
         self.seconds = seconds
         self.last = last
         self.suite = suite
+        self.awaited = awaited
+        command = "selo receive" if awaited == "Receiver" else "selo emit --bind"
         self.hint = (
-            f"is `selo receive` running there, on that address? "
+            f"is `{command}` running there, on that address? "
             f"This side speaks suite {suite}; compare with --suite there"
         )
 
@@ -203,27 +207,43 @@ class NotReached(UnreachableError):
         return f"no session with {self.peer} at {self.address} within {self.seconds:g} s: {self.last}"
 
 
-class NobodyCame(UnreachableError):
-    """``receive --wait`` ended without an Emitter."""
+class OnePeerToConnectTo(UsageError):
+    """A Receiver that is to connect, and could not say to which of several peers."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
+    hint = "name the one who listens there with --from NAME"
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(names)
+        self.names = names
 
     def __str__(self) -> str:
-        return f"no Emitter came within {self.seconds:g} s"
+        return f"one address, and {len(self.names)} peers that may send: {', '.join(self.names)}"
+
+
+class NobodyCame(UnreachableError):
+    """``--wait`` ended, and nobody had come."""
+
+    def __init__(self, seconds: float, awaited: str = "Emitter") -> None:
+        super().__init__(seconds, awaited)
+        self.seconds = seconds
+        self.awaited = awaited
+        self.hint = "--wait DURATION, or --wait forever, waits longer"
+
+    def __str__(self) -> str:
+        return f"no {self.awaited} came within {self.seconds:g} s"
 
 
 class OnlyStrangersCame(TrustError):
-    """``receive --wait`` ended, and everybody who came was refused."""
+    """``--wait`` ended, and everybody who came was refused."""
 
-    def __init__(self, seconds: float, refused: int) -> None:
-        super().__init__(seconds, refused)
+    def __init__(self, seconds: float, refused: int, awaited: str = "Emitter") -> None:
+        super().__init__(seconds, refused, awaited)
         self.seconds = seconds
+        self.awaited = awaited
         self.refused = refused
 
     def __str__(self) -> str:
-        return f"no trusted Emitter came within {self.seconds:g} s; {self.refused} refused"
+        return f"no trusted {self.awaited} came within {self.seconds:g} s; {self.refused} refused"
 
 
 class HandshakeTimeout(UnreachableError):

@@ -18,16 +18,14 @@ from selo.config.settings import Settings
 from selo.config.trust import Peer
 from selo.crypto.handshake import (
     Established,
-    ExpectM2,
-    ExpectM4,
     SessionLimits,
     emitter_hello,
     receiver_start,
 )
-from selo.crypto.identity import Identity
+from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.limits import EXPONENT_LENGTH, HANDSHAKE_FRAME_MAX, MAX_PLAINTEXT, NONCE_LENGTH
 from selo.crypto.suites import Suite
-from selo.transport.base import FrameRefused, Leg
+from selo.transport.base import FrameRefused, Leg, Ready
 from selo.transport.frames import HandshakeFrame, pack_handshake, parse
 
 
@@ -43,7 +41,7 @@ class Deadline:
 class HandshakeLink:
     """Whole handshake messages over a leg, each by a deadline; none is later than ``end``.
 
-    ``authenticated`` turns true when the other side has proved who it is.
+    ``awaits_acceptance`` turns true when the Receiver has proved who it is, and has only to accept us.
     """
 
     leg: Leg
@@ -51,7 +49,7 @@ class HandshakeLink:
     stop: Stop
     report: events.Report
     end: float | None = None
-    authenticated: bool = False
+    awaits_acceptance: bool = False
 
     def deadline(self, seconds: float) -> Deadline:
         """``seconds`` from now, or from the moment when our gate let the other side in; or ``end``."""
@@ -59,6 +57,17 @@ class HandshakeLink:
         if self.end is not None:
             seconds = max(0.0, min(seconds, self.end - start))
         return Deadline(start + seconds, seconds)
+
+    def connect(self) -> None:
+        """Wait until there is a connection: at once, unless it is we who connect.
+
+        Raises:
+            HandshakeTimeout: there was none within the handshake's deadline.
+        """
+        deadline = self.deadline(self.settings.handshake_deadline)
+        ready = self.leg.wait(0.0, want_write=True)
+        while not (ready.readable or ready.writable):
+            ready = self._wait(deadline, "a connection", want_write=True)
 
     def send(self, message: bytes, deadline: Deadline) -> None:
         """Send one message.
@@ -84,16 +93,18 @@ class HandshakeLink:
             raise FrameRefused("a record before the handshake was over")
         return bytes(parsed.message)
 
-    def _wait(self, deadline: Deadline, awaited: str, *, want_write: bool = False) -> None:
+    def _wait(self, deadline: Deadline, awaited: str, *, want_write: bool = False) -> Ready:
         self.stop.check()
         left = deadline.at - time.monotonic()
         if left <= 0:
             raise HandshakeTimeout(awaited, deadline.seconds)
-        self.leg.wait(left, want_write=want_write)
+        return self.leg.wait(left, want_write=want_write)
 
 
-def establish_as_emitter(link: HandshakeLink, *, identity: Identity, peer: Peer, suite: Suite) -> Established:
-    """M1 and M3 out, M2 and M4 in.
+def establish_as_emitter(
+    link: HandshakeLink, *, identity: Identity, peer: PublicIdentity, name: str, suite: Suite
+) -> Established:
+    """M1 and M3 out, M2 and M4 in; ``name`` is what we call the peer.
 
     Raises:
         HandshakeError: the other side is not ``peer``, or broke the handshake.
@@ -102,28 +113,24 @@ def establish_as_emitter(link: HandshakeLink, *, identity: Identity, peer: Peer,
     """
     hello, phase = emitter_hello(
         identity=identity,
-        peer=peer.identity,
+        peer=peer,
         nonce=os.urandom(NONCE_LENGTH),
         exponent=os.urandom(EXPONENT_LENGTH),
         suite=suite,
     )
     with link.stop.waking(link.leg.wake):
-        link.send(hello, link.deadline(link.settings.handshake_deadline))
+        link.connect()
         deadline = link.deadline(link.settings.handshake_deadline)
         link.report(events.Connected(link.leg.peer_address))
-        confirmed = _send_auth(link, phase, peer, deadline)
+        link.send(hello, deadline)
+        auth, confirmed = phase.receive(link.receive("the Receiver's answer (M2)", deadline))
+        link.awaits_acceptance = True
+        link.report(events.PeerVerified("Receiver", name, peer.fingerprint))
+        link.report(events.KeysConfirmed("Receiver"))
+        link.send(auth, deadline)
         established = confirmed.receive(link.receive("the Receiver's acceptance (M4)", deadline))
     link.report(events.Established(suite.name, established.transcript))
     return established
-
-
-def _send_auth(link: HandshakeLink, phase: ExpectM2, peer: Peer, deadline: Deadline) -> ExpectM4:
-    auth, confirmed = phase.receive(link.receive("the Receiver's answer (M2)", deadline))
-    link.authenticated = True
-    link.report(events.PeerVerified("Receiver", peer.name, peer.fingerprint))
-    link.report(events.KeysConfirmed("Receiver"))
-    link.send(auth, deadline)
-    return confirmed
 
 
 def establish_as_receiver(
@@ -140,22 +147,22 @@ def establish_as_receiver(
     max_plaintext = min(MAX_PLAINTEXT, settings.window_bytes)
     phase = receiver_start(
         identity=identity,
-        authorised={fingerprint: peer.identity for fingerprint, peer in senders.items()},
+        authorised={fingerprint: peer.identity_of(fingerprint) for fingerprint, peer in senders.items()},
         limits=SessionLimits(max_plaintext, settings.window_records, settings.window_bytes),
         nonce=os.urandom(NONCE_LENGTH),
         exponent=os.urandom(EXPONENT_LENGTH),
         suite=suite,
     )
-    deadline = link.deadline(settings.handshake_deadline)
-    first = link.deadline(settings.first_message_deadline)
     with link.stop.waking(link.leg.wake):
+        link.connect()
+        deadline = link.deadline(settings.handshake_deadline)
+        first = link.deadline(settings.first_message_deadline)
         link.report(events.Connected(link.leg.peer_address))
         answer, awaiting = phase.receive(link.receive("a first message (M1)", first))
         link.send(answer, deadline)
         accept, established = awaiting.receive(link.receive("the Emitter's proof (M3)", deadline))
-        link.authenticated = True
         peer = senders[established.peer.fingerprint]
-        link.report(events.PeerVerified("Emitter", peer.name, peer.fingerprint))
+        link.report(events.PeerVerified("Emitter", peer.name, established.peer.fingerprint))
         link.report(events.KeysConfirmed("Emitter"))
         link.send(accept, deadline)
     link.report(events.Established(suite.name, established.transcript))

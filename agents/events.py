@@ -32,16 +32,16 @@ Report = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Listening(Event):
-    """The Receiver can be reached at ``address``."""
+    """We can be reached at ``address`` by ``peers``, and by nobody else."""
 
     name: ClassVar[str] = "listening"
     address: str
-    senders: tuple[str, ...]
+    peers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Waiting(Event):
-    """The Emitter tries again; ``reason`` is why the last attempt failed."""
+    """The connecting side tries again; ``reason`` is why the last attempt failed."""
 
     name: ClassVar[str] = "waiting"
     address: str

@@ -22,7 +22,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
 
 from selo.agents import events
-from selo.agents.emitter import Dial, Emitter
+from selo.agents.emitter import Emitter
+from selo.agents.meeting import Connecting, Listening, Terms
 from selo.agents.receiver import MakeSink, Receiver
 from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
 from selo.agents.sources import Source
@@ -217,17 +218,10 @@ def _agent(order: _Order, stop: Stop, report: events.Report) -> None:
     identity = Identity.from_bytes(order.identity, None)
     public, _ = PublicIdentity.from_text(order.peer)
     peer = Peer(_NAMES[order.role], may_send=order.role == "Receiver", identity=public)
+    terms = Terms(settings=order.settings, stop=stop, report=report)
     if isinstance(order.part, Emitting):
-        Emitter(
-            identity=identity,
-            peer=peer,
-            address=order.route if isinstance(order.route, str) else "pipe:",
-            dial=_dial(order, public),
-            source=order.part.make_source(),
-            settings=order.settings,
-            stop=stop,
-            report=report,
-        ).run()
+        source = order.part.make_source()
+        Emitter(identity=identity, peer=peer, source=source, terms=terms).run(_connecting(order, peer))
         return
     listener = _listener(order, identity)
     try:
@@ -235,19 +229,17 @@ def _agent(order: _Order, stop: Stop, report: events.Report) -> None:
             identity=identity,
             senders={public.fingerprint: peer},
             make_sink=order.part.make_sink,
-            settings=order.settings,
-            stop=stop,
-            report=report,
-        ).run(listener)
+            terms=terms,
+        ).run(Listening(listener, (peer.name,)))
     finally:
         listener.close()
 
 
-def _dial(order: _Order, peer: PublicIdentity) -> Dial:
+def _connecting(order: _Order, peer: Peer) -> Connecting:
     if isinstance(order.route, str):
-        return dial(order.route, listener_fingerprint=peer.fingerprint, settings=order.settings)
+        return Connecting(order.route, peer, dial(order.route, order.settings))
     connection = order.route
-    return lambda _attempt: PipeLeg(connection, max_frame=FRAME_MAX)
+    return Connecting("pipe:", peer, lambda *_: PipeLeg(connection, max_frame=FRAME_MAX))
 
 
 def _listener(order: _Order, identity: Identity) -> Listener:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-from selo.agents.emitter import Dial
+from selo.agents.errors import OnePeerToConnectTo
+from selo.agents.meeting import Connecting, Dial, Listening, Meeting
 from selo.config.settings import Settings
+from selo.config.trust import Peer
 from selo.crypto.admission import TicketGate, make_ticket
+from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.limits import MAX_PLAINTEXT, TAG_LENGTH, TICKET_NONCE_LENGTH
-from selo.transport import connect, listen
+from selo.errors import MisuseError
+from selo.transport import connect as connect_leg
+from selo.transport import listen
 from selo.transport.base import Gate, Leg, LegClosed, Listener, Refusal
 from selo.transport.frames import RecordFrame
 
@@ -23,15 +30,12 @@ CONTROL_RECORDS = 4 << 20
 """Bytes of PINGs and ACKs that may wait while a suspended process is not reading: days of them."""
 
 
-def dial(url: str, *, listener_fingerprint: bytes, settings: Settings) -> Dial:
-    """Connect to ``url``, where the identity of that fingerprint is said to listen.
+def dial(url: str, settings: Settings) -> Dial:
+    """Connect to ``url``; every attempt shows a fresh ticket, made for the identity it is to reach."""
 
-    Every attempt shows a fresh admission ticket.
-    """
-
-    def attempt(count: int) -> Leg:
-        ticket = make_ticket(listener_fingerprint, os.urandom(TICKET_NONCE_LENGTH))
-        return connect(
+    def attempt(identity: PublicIdentity, count: int) -> Leg:
+        ticket = make_ticket(identity.fingerprint, os.urandom(TICKET_NONCE_LENGTH))
+        return connect_leg(
             url,
             ticket,
             max_frame=FRAME_MAX,
@@ -63,6 +67,34 @@ def listen_on(url: str, *, own_fingerprint: bytes, settings: Settings) -> Listen
 def _max_ahead(settings: Settings) -> int:
     """Bytes that an honest peer may have under way: the window that we grant, its framing, and PINGs."""
     return settings.window_bytes + settings.window_records * (TAG_LENGTH + FRAMING) + CONTROL_RECORDS
+
+
+@contextmanager
+def meeting(
+    *, connect: str | None, bind: str | None, identity: Identity, peers: Collection[Peer], settings: Settings
+) -> Iterator[Meeting]:
+    """The meeting with one of ``peers`` at the address that was given, whose listener ends with the block.
+
+    Raises:
+        OnePeerToConnectTo: ``connect`` with several peers: only one of them can be listening there.
+        AddressError, BindFailed: see ``listen_on``.
+        MisuseError: not exactly one of ``connect`` and ``bind``.
+    """
+    if (connect is None) == (bind is None):
+        raise MisuseError("give either an address to connect to or one to bind")
+    names = tuple(sorted(peer.name for peer in peers))
+    if connect is not None:
+        if len(peers) != 1:
+            raise OnePeerToConnectTo(names)
+        (peer,) = peers
+        yield Connecting(connect, peer, dial(connect, settings))
+        return
+    assert bind is not None
+    listener = listen_on(bind, own_fingerprint=identity.fingerprint, settings=settings)
+    try:
+        yield Listening(listener, names)
+    finally:
+        listener.close()
 
 
 class OneLegListener:

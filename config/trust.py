@@ -37,6 +37,16 @@ class Peer:
     name: str
     may_send: bool
     identity: PublicIdentity
+    older: tuple[PublicIdentity, ...] = ()
+
+    @property
+    def identities(self) -> tuple[PublicIdentity, ...]:
+        """All that are pinned under the name, the newest first."""
+        return (self.identity, *self.older)
+
+    def identity_of(self, fingerprint: bytes) -> PublicIdentity:
+        """The one of ``identities`` that has this fingerprint."""
+        return next(each for each in self.identities if each.fingerprint == fingerprint)
 
     @property
     def fingerprint(self) -> bytes:

@@ -7,7 +7,8 @@ from argparse import Namespace
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
 from selo.agents.emitter import Emitter
-from selo.agents.routes import dial
+from selo.agents.meeting import Terms
+from selo.agents.routes import meeting
 from selo.agents.sources import DescriptorSource, Source, open_source
 from selo.agents.stop import stop_on_signals
 from selo.config.trust import TrustStore
@@ -20,24 +21,18 @@ def run(arguments: Namespace, context: Context) -> int:
     Raises:
         SeloError: see ``Emitter.run``, ``TrustStore.get`` and ``open_source``.
     """
+    settings = context.settings
     peer = TrustStore(context.home).get(arguments.to)
     identity = context.load_identity()
     narrator = Narrator(context)
     with stop_on_signals() as stop:
+        terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
         try:
-            Emitter(
-                identity=identity,
-                peer=peer,
-                address=arguments.connect,
-                dial=dial(
-                    arguments.connect, listener_fingerprint=peer.fingerprint, settings=context.settings
-                ),
-                source=_source(arguments),
-                settings=context.settings,
-                suite=suite_by_name(context.settings.suite),
-                stop=stop,
-                report=narrator,
-            ).run()
+            emitter = Emitter(identity=identity, peer=peer, source=_source(arguments), terms=terms)
+            with meeting(
+                connect=arguments.connect, bind=None, identity=identity, peers=[peer], settings=settings
+            ) as place:
+                emitter.run(place)
         finally:
             narrator.close()
     return 0

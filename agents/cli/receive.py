@@ -7,8 +7,9 @@ from argparse import Namespace
 
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
+from selo.agents.meeting import Terms
 from selo.agents.receiver import MakeSink, Receiver
-from selo.agents.routes import listen_on
+from selo.agents.routes import meeting
 from selo.agents.sinks import DescriptorSink, FileSink, FolderSink
 from selo.agents.stop import stop_on_signals
 from selo.config.trust import TrustStore
@@ -21,27 +22,22 @@ def run(arguments: Namespace, context: Context) -> int:
     Raises:
         SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
     """
+    settings = context.settings
     senders = TrustStore(context.home).senders(arguments.senders)
     identity = context.load_identity()
     make_sink = _sink_maker(arguments)
     _warn_early(arguments, context)
     narrator = Narrator(context)
     with stop_on_signals() as stop:
-        listener = listen_on(
-            context.settings.listen, own_fingerprint=identity.fingerprint, settings=context.settings
-        )
+        terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
         try:
-            Receiver(
-                identity=identity,
-                senders=senders,
-                make_sink=make_sink,
-                settings=context.settings,
-                suite=suite_by_name(context.settings.suite),
-                stop=stop,
-                report=narrator,
-            ).run(listener)
+            receiver = Receiver(identity=identity, senders=senders, make_sink=make_sink, terms=terms)
+            peers = {peer.name: peer for peer in senders.values()}.values()
+            with meeting(
+                connect=None, bind=settings.listen, identity=identity, peers=peers, settings=settings
+            ) as place:
+                receiver.run(place)
         finally:
-            listener.close()
             narrator.close()
     return 0
 

@@ -133,7 +133,7 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
     """An event as lines for a person; empty when it is not worth one. Peers' texts are escaped."""
     match event:
         case events.Listening():
-            return f"listening on {event.address} for {', '.join(event.senders)}"
+            return f"listening on {event.address} for {', '.join(event.peers)}"
         case events.Waiting():
             return f"waiting: {printable(event.reason)}"
         case events.Refused():

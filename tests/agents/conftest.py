@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from selo.agents import events
-from selo.agents.emitter import Dial, Emitter
+from selo.agents.emitter import Emitter
 from selo.agents.establish import HandshakeLink, establish_as_emitter, establish_as_receiver
+from selo.agents.facts import SessionFacts
+from selo.agents.meeting import Connecting, Dial, Listening, Terms
 from selo.agents.receiver import Receiver
 from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
 from selo.agents.sinks import CallableSink, Sink
@@ -63,6 +65,7 @@ class Wire:
 
     listener: Listener
     dial: Dial
+    emitter_binds: bool = False
 
 
 MakeWire = Callable[..., Wire]
@@ -78,7 +81,9 @@ def has_ipv6() -> bool:
     return True
 
 
-@pytest.fixture(params=["memory", "pipe", "tcp", "tcp6", "ipc"])
+@pytest.fixture(
+    params=["memory", "pipe", "tcp", "tcp6", "ipc", "memory, Emitter binds", "tcp, Emitter binds"]
+)
 def make_wire(
     request: pytest.FixtureRequest,
     parties: Parties,
@@ -89,10 +94,13 @@ def make_wire(
     made: list[Listener] = []
 
     def make(kind: str = request.param, tap: object = None) -> Wire:
+        kind, _, binder = kind.partition(", ")
         if kind in ("memory", "pipe"):
             wire = _private_wire(kind, tap)
         else:
-            wire = _open_wire(_address(kind, tmp_path_factory), parties, settings)
+            owner = parties.emitter if binder else parties.receiver
+            wire = _open_wire(_address(kind, tmp_path_factory), owner, settings)
+        wire.emitter_binds = bool(binder)
         made.append(wire.listener)
         return wire
 
@@ -113,13 +121,12 @@ def _private_wire(kind: str, tap: object) -> Wire:
     else:
         one, two = pipe_pair()
         near, far = PipeLeg(one, max_frame=FRAME_MAX), PipeLeg(two, max_frame=FRAME_MAX)
-    return Wire(OneLegListener(far, f"{kind}:"), lambda _attempt: near)
+    return Wire(OneLegListener(far, f"{kind}:"), lambda *_: near)
 
 
-def _open_wire(url: str, parties: Parties, settings: Settings) -> Wire:
-    fingerprint = parties.receiver.fingerprint
-    listener = listen_on(url, own_fingerprint=fingerprint, settings=settings)
-    return Wire(listener, dial(listener.address, listener_fingerprint=fingerprint, settings=settings))
+def _open_wire(url: str, owner: Identity, settings: Settings) -> Wire:
+    listener = listen_on(url, own_fingerprint=owner.fingerprint, settings=settings)
+    return Wire(listener, dial(listener.address, settings))
 
 
 def _address(kind: str, folders: pytest.TempPathFactory) -> str:
@@ -141,7 +148,14 @@ class Side:
     outcome: events.Delivered | None = None
     error: SeloError | None = None
     events: list[events.Event] = field(default_factory=list)
+    facts: list[SessionFacts] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
+
+    def terms(self, settings: Settings) -> Terms:
+        """Terms that stop and report here."""
+        return Terms(
+            settings=settings, stop=self.stop, report=self.events.append, on_session=self.facts.append
+        )
 
     @property
     def status(self) -> int:
@@ -182,30 +196,31 @@ def deliver(parties: Parties, settings: Settings) -> Deliver:
         before: Callable[[Run], None] = lambda _run: None,
     ) -> Run:
         result = Run()
+        bob = Peer("bob", may_send=False, identity=pinned.public)
         emitting = Emitter(
             identity=emitter,
-            peer=Peer("bob", may_send=False, identity=pinned.public),
-            address=wire.listener.address,
-            dial=wire.dial,
+            peer=bob,
             source=source,
-            settings=emitter_settings,
-            stop=result.emitter.stop,
-            report=result.emitter.events.append,
+            terms=result.emitter.terms(emitter_settings),
         )
+        senders = [Peer("alice", may_send=True, identity=each.public) for each in trusted]
         receiving = Receiver(
             identity=parties.receiver,
-            senders={
-                each.fingerprint: Peer("alice", may_send=True, identity=each.public) for each in trusted
-            },
+            senders={sender.fingerprint: sender for sender in senders},
             make_sink=lambda _sender: sink if sink is not None else CallableSink(result.received.extend),
-            settings=receiver_settings,
-            stop=result.receiver.stop,
-            report=result.receiver.events.append,
+            terms=result.receiver.terms(receiver_settings),
         )
+        address, names = wire.listener.address, ("bob",) if wire.emitter_binds else ("alice",)
+        listening = Listening(wire.listener, names)
+        connecting = Connecting(address, senders[0] if wire.emitter_binds else bob, wire.dial)
+        meetings = (listening, connecting) if wire.emitter_binds else (connecting, listening)
+        ends = (wire.listener.close, lambda: None)
+        if not wire.emitter_binds:
+            ends = ends[::-1]
         before(result)
         threads = [
-            _start(result.receiver, lambda: receiving.run(wire.listener), wire.listener.close),
-            _start(result.emitter, emitting.run, lambda: None),
+            _start(result.receiver, lambda: receiving.run(meetings[1]), ends[1]),
+            _start(result.emitter, lambda: emitting.run(meetings[0]), ends[0]),
         ]
         for thread in threads:
             thread.join(PATIENCE)
@@ -305,18 +320,11 @@ def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
     def run(source: Source, script: Script) -> Side:
         near, far = memory_pair(max_frame=FRAME_MAX)
         side = Side()
-        emitter = Emitter(
-            identity=parties.emitter,
-            peer=Peer("bob", may_send=False, identity=parties.receiver.public),
-            address="memory:",
-            dial=lambda _attempt: near,
-            source=source,
-            settings=settings,
-            stop=side.stop,
-            report=side.events.append,
-        )
+        bob = Peer("bob", may_send=False, identity=parties.receiver.public)
+        emitter = Emitter(identity=parties.emitter, peer=bob, source=source, terms=side.terms(settings))
+        meeting = Connecting("memory:", bob, lambda *_: near)
         senders = {parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)}
-        thread = _start(side, emitter.run, lambda: None)
+        thread = _start(side, lambda: emitter.run(meeting), lambda: None)
         _play(
             far,
             lambda link: establish_as_receiver(
@@ -351,15 +359,16 @@ def receive_from_rogue(parties: Parties, settings: Settings) -> Callable[..., Si
                 parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)
             },
             make_sink=lambda _sender: sink,
-            settings=settings,
-            stop=side.stop,
-            report=side.events.append,
+            terms=side.terms(settings),
         )
-        thread = _start(side, lambda: receiver.run(OneLegListener(far, "memory:")), lambda: None)
-        peer = Peer("bob", may_send=False, identity=parties.receiver.public)
+        meeting = Listening(OneLegListener(far, "memory:"), ("alice",))
+        thread = _start(side, lambda: receiver.run(meeting), lambda: None)
+        bob = parties.receiver.public
         _play(
             near,
-            lambda link: establish_as_emitter(link, identity=parties.emitter, peer=peer, suite=CLASSIC),
+            lambda link: establish_as_emitter(
+                link, identity=parties.emitter, peer=bob, name="bob", suite=CLASSIC
+            ),
             settings,
             script,
         )

@@ -17,6 +17,7 @@ from selo.errors import (
     SessionError,
     TrustError,
     UnreachableError,
+    UsageError,
 )
 from selo.transport.base import LegClosed
 
@@ -43,6 +44,7 @@ EXAMPLES: list[tuple[SeloError, type[SeloError], int]] = [
         UnreachableError,
         5,
     ),
+    (errors.OnePeerToConnectTo(("alice", "carol")), UsageError, 2),
     (errors.NobodyCame(30.0), UnreachableError, 5),
     (errors.OnlyStrangersCame(30.0, 2), TrustError, 3),
     (errors.HandshakeTimeout("a first message (M1)", 5.0), UnreachableError, 5),

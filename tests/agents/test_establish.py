@@ -39,10 +39,10 @@ class Ends:
 
     def emitter(self, identity=None):
         """The Emitter's handshake."""
-        peer = Peer("bob", may_send=False, identity=self._parties.receiver.public)
+        bob = self._parties.receiver.public
         link = HandshakeLink(self.near, self.settings, self.stop, self.told.append)
         identity = identity or self._parties.emitter
-        return establish_as_emitter(link, identity=identity, peer=peer, suite=CLASSIC)
+        return establish_as_emitter(link, identity=identity, peer=bob, name="bob", suite=CLASSIC)
 
     def receiver(self):
         """The Receiver's handshake."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selo.agents.errors import DeliveryCut, NobodyCame, PeerFailed, SinkFault, TargetExists
+from selo.agents.meeting import Listening, Terms
 from selo.agents.receiver import Receiver
 from selo.agents.sinks import CallableSink, FileSink, FolderSink
 from selo.agents.sources import BytesSource, IterableSource
@@ -132,9 +133,8 @@ def test_nobody_came_ends_with_5(make_wire, parties, settings: Settings) -> None
         identity=parties.receiver,
         senders={parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)},
         make_sink=lambda _sender: CallableSink(lambda _data: None),
-        settings=replace(settings, receive_wait=0.3),
-        stop=Stop(),
+        terms=Terms(settings=replace(settings, receive_wait=0.3), stop=Stop()),
     )
     with pytest.raises(NobodyCame) as caught:
-        receiver.run(wire.listener)
+        receiver.run(Listening(wire.listener, ("alice",)))
     assert caught.value.exit_status == 5
