@@ -1,7 +1,7 @@
 """What can be wrong with a person's settings, home folder and trust store.
 
 UsageError
-    SettingRefused, UnknownSetting, SettingsFileRefused
+    SettingRefused, SettingsContradict, SettingMissing, UnknownSetting, SettingsFileRefused
     NoIdentity, IdentityExists, Exposed, PassphraseFileRefused
     NameRefused, NoSuchPeer, PeerExists, PeerAlreadyPinned, NoSenders, OwnIdentity, PublicIdentityRefused
 LocalFault
@@ -29,19 +29,47 @@ class SettingRefused(UsageError):
         return f"{self.source}: expected {self.expected}, not {self.value!r}"
 
 
-class UnknownSetting(UsageError):
-    """A key of the settings file that names no setting; ``nearest`` is the likely one, or None."""
+class SettingsContradict(UsageError):
+    """Two values that cannot both be meant; ``places`` is where they were read, as a person names it."""
 
-    def __init__(self, file: Path, key: str, nearest: str | None) -> None:
-        super().__init__(file, key, nearest)
-        self.file = file
+    hint = "keep one of the two; a nearer source (file, then environment, then line) replaces a farther one"
+
+    def __init__(self, places: tuple[str, str], reason: str) -> None:
+        super().__init__(places, reason)
+        self.places = places
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.places[0]} contradicts {self.places[1]}: {self.reason}"
+
+
+class SettingMissing(UsageError):
+    """A setting that a command cannot do without; ``ways`` are the flags, variables and keys that give it."""
+
+    def __init__(self, what: str, ways: tuple[str, ...]) -> None:
+        super().__init__(what, ways)
+        self.what = what
+        self.ways = ways
+        self.hint = f"give it with {', or '.join(ways)}"
+
+    def __str__(self) -> str:
+        return f"it is not said {self.what}"
+
+
+class UnknownSetting(UsageError):
+    """A name that no setting has, and where it was read; ``nearest`` is the likely one, or None."""
+
+    def __init__(self, source: str, key: str, nearest: str | None) -> None:
+        super().__init__(source, key, nearest)
+        self.source = source
         self.key = key
         self.nearest = nearest
+        self.hint = "`selo config` shows all settings"
         if nearest is not None:
             self.hint = f"did you mean `{nearest}`?"
 
     def __str__(self) -> str:
-        return f"{self.file}: unknown setting {self.key!r}"
+        return f"{self.source}: unknown setting {self.key!r}"
 
 
 class SettingsFileRefused(UsageError):

@@ -140,6 +140,22 @@ RETRY_MAX: Final = Limit(
     high=3600.0,
     reason="the longest pause between attempts: nobody waits long for a Receiver that has just come",
 )
+MESSAGE_MAX: Final = Limit(
+    name="message_max",
+    default=16 << 20,
+    unit=Unit.BYTES,
+    low=1,
+    high=1 << 30,
+    reason="the longest message that a conversation takes: it is held in memory until it is whole",
+)
+HOLD_LIMIT: Final = Limit(
+    name="hold_limit",
+    default=16 << 30,
+    unit=Unit.BYTES,
+    low=1,
+    high=1 << 44,
+    reason="the disk that one held delivery may take: its length may be unknown until it ends",
+)
 
 LIMITS: Final[dict[str, Limit]] = {
     limit.name: limit
@@ -156,8 +172,10 @@ LIMITS: Final[dict[str, Limit]] = {
         RECEIVE_WAIT,
         RETRY_MIN,
         RETRY_MAX,
+        MESSAGE_MAX,
+        HOLD_LIMIT,
     )
 }
 
-LISTEN_ADDRESS: Final = "tcp://127.0.0.1:7800"
+RECEIVE_ADDRESS: Final = "tcp://127.0.0.1:7800"
 """Where `receive` listens: this machine alone; listening to others is said explicitly."""

@@ -1,6 +1,6 @@
-"""Durations and sizes as a person writes them.
+"""Durations, sizes, counts and switches as a person writes them.
 
-Both parsers take text, a TOML number or a flag's text alike, and raise
+All parsers take text, a TOML value or a flag's value alike, and raise
 ``ValueError`` without words: the caller knows what to name (config/settings.py).
 """
 
@@ -17,6 +17,11 @@ _BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 DURATION_FORM = "a duration such as 500ms, 30s, 10m or 1h"
 SIZE_FORM = "a size such as 4096, 64KiB or 1MiB"
 COUNT_FORM = "a whole number"
+SWITCH_FORM = "true or false (1 or 0, yes or no, on or off)"
+
+_SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
+    ("false", "0", "no", "off"), False
+)
 
 
 def parse_duration(value: object) -> float:
@@ -49,6 +54,19 @@ def parse_count(value: object) -> int:
     return _whole(number)
 
 
+def parse_switch(value: object) -> bool:
+    """Yes or no, from `true`, `1`, `yes`, `on` and their opposites, in capitals or not.
+
+    Raises:
+        ValueError: it is none of these; a number is none either.
+    """
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in _SWITCHES:
+        raise ValueError(value)
+    return _SWITCHES[value.lower()]
+
+
 def show_duration(seconds: float) -> str:
     """The duration in its largest whole unit: `90` is `90s`, `3600` is `1h`, `0.5` is `500ms`."""
     for unit, scale in (("h", 3600), ("m", 60)):
@@ -62,12 +80,12 @@ def show_size(size: int) -> str:
     for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= scale and size % scale == 0:
             return f"{size // scale}{unit}"
-    return f"{size} bytes"
+    return f"{size} byte" if size == 1 else f"{size} bytes"
 
 
 def _split(value: object, units: dict[str, float] | dict[str, int]) -> tuple[float, float]:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        number, unit = float(value), ""
+        number, unit = _finite(value), ""
     elif isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
         number, unit = float(match[1]), match[2]
     else:
@@ -75,6 +93,13 @@ def _split(value: object, units: dict[str, float] | dict[str, int]) -> tuple[flo
     if not math.isfinite(number) or number < 0 or unit not in units:
         raise ValueError(value)
     return number, units[unit]
+
+
+def _finite(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # TOML's whole numbers have no end
+        raise ValueError(value) from None
 
 
 def _whole(number: float) -> int:

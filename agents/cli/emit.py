@@ -11,6 +11,8 @@ from selo.agents.meeting import Terms
 from selo.agents.routes import meeting
 from selo.agents.sources import DescriptorSource, Source, open_source
 from selo.agents.stop import stop_on_signals
+from selo.config.catalogue import CATALOGUE
+from selo.config.errors import SettingMissing
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
 
@@ -19,10 +21,16 @@ def run(arguments: Namespace, context: Context) -> int:
     """Deliver, and say what was delivered.
 
     Raises:
+        SettingMissing: it is said nowhere to whom, or where.
         SeloError: see ``Emitter.run``, ``TrustStore.get`` and ``open_source``.
     """
     settings = context.settings
-    peer = TrustStore(context.home).get(arguments.to)
+    if settings.emit_to is None:
+        raise SettingMissing("whom to send to", CATALOGUE["emit_to"].ways)
+    if settings.emit_connect is None and settings.emit_bind is None:
+        ways = CATALOGUE["emit_connect"].ways + CATALOGUE["emit_bind"].ways[:1]
+        raise SettingMissing("where the Receiver listens, or where to listen for it", ways)
+    peer = TrustStore(context.home).get(settings.emit_to)
     identity = context.load_identity()
     narrator = Narrator(context)
     with stop_on_signals() as stop:
@@ -30,7 +38,11 @@ def run(arguments: Namespace, context: Context) -> int:
         try:
             emitter = Emitter(identity=identity, peer=peer, source=_source(arguments), terms=terms)
             with meeting(
-                connect=arguments.connect, bind=None, identity=identity, peers=[peer], settings=settings
+                connect=settings.emit_connect,
+                bind=settings.emit_bind,
+                identity=identity,
+                peers=[peer],
+                settings=settings,
             ) as place:
                 emitter.run(place)
         finally:

@@ -50,10 +50,15 @@ def general_options() -> Parser:
         "--suite", metavar="SUITE", help="the set of algorithms; both sides choose the same: classic"
     )
     group.add_argument(
-        "--json", action="store_true", help="report as JSON, one object a line, on standard error"
+        "--json",
+        action="store_const",
+        const=True,
+        help="report as JSON, one object a line, on standard error",
     )
-    group.add_argument("--quiet", action="store_true", help="errors and results only, no warnings")
-    group.add_argument("--verbose", action="store_true", help="say more about what happens")
+    group.add_argument(
+        "--quiet", action="store_const", const=True, help="errors and results only, no warnings"
+    )
+    group.add_argument("--verbose", action="store_const", const=True, help="say more about what happens")
     return parser
 
 

@@ -24,31 +24,59 @@ def add_receive(commands: Commands, general: Parser) -> None:
     )
     parser.add_argument(
         "--bind",
-        dest="listen",
+        dest="receive_bind",
         metavar="URL",
         help="where to listen (tcp://127.0.0.1:7800: this machine only)",
     )
     parser.add_argument(
+        "--connect",
+        dest="receive_connect",
+        metavar="URL",
+        help="where an Emitter listens, instead of listening for it",
+    )
+    parser.add_argument(
         "--from",
-        dest="senders",
+        dest="receive_from",
         metavar="NAME",
         action="append",
         help="who may deliver in this run, and nobody else, whether or not it --may-send otherwise; "
         "can be repeated",
     )
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        "--into", metavar="DIR", help="store under the name that the sender gives, in DIR (.)"
-    )
-    target.add_argument("--output", metavar="FILE", help="store under this name")
-    target.add_argument(
-        "standard_output", metavar="-", nargs="?", choices=["-"], help="write to standard output"
-    )
     parser.add_argument(
         "--wait", dest="receive_wait", metavar="DURATION", help="give up after 30s, 10m, 1h ... (never)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    _add_target(parser)
     add_passphrase_file(parser, "the passphrase of the private identity is the first line of F")
+
+
+def _add_target(parser: Parser) -> None:
+    """Where a delivery goes, and how."""
+    parser.add_argument(
+        "--into",
+        dest="receive_into",
+        metavar="DIR",
+        help="store under the name that the sender gives, in DIR (.)",
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--output", dest="receive_output", metavar="FILE", help="store under this name")
+    output.add_argument(
+        "standard_output", metavar="-", nargs="?", choices=["-"], help="write to standard output"
+    )
+    parser.add_argument(
+        "--overwrite",
+        dest="receive_overwrite",
+        action="store_const",
+        const=True,
+        help="replace a file that exists",
+    )
+    parser.add_argument(
+        "--hold",
+        dest="receive_hold",
+        action="store_const",
+        const=True,
+        help="hold a stream back until its end is known to be good, then hand it on; it takes disk",
+    )
+    parser.add_argument("--hold-limit", metavar="SIZE", help="the disk that a held delivery may take (16GiB)")
 
 
 def add_emit(commands: Commands, general: Parser) -> None:
@@ -62,10 +90,13 @@ def add_emit(commands: Commands, general: Parser) -> None:
         "tar c src | selo emit --to bob --connect tcp://bob.example:7800 --as src.tar -",
     )
     parser.add_argument(
-        "--to", metavar="NAME", required=True, help="the peer; whoever else answers is refused"
+        "--to", dest="emit_to", metavar="NAME", help="the peer; whoever else answers is refused"
     )
     parser.add_argument(
-        "--connect", metavar="URL", required=True, help="where it listens, as in tcp://host:7800"
+        "--connect", dest="emit_connect", metavar="URL", help="where it listens, as in tcp://host:7800"
+    )
+    parser.add_argument(
+        "--bind", dest="emit_bind", metavar="URL", help="where to listen for it, instead of connecting"
     )
     parser.add_argument("path", metavar="PATH", nargs="?", help="the file; - or nothing: standard input")
     parser.add_argument(

@@ -13,6 +13,7 @@ from selo import __version__
 from selo.agents.cli.grammar import BadCommandLine, Parser, general_options
 from selo.agents.cli.grammar_deliver import add_demo, add_emit, add_receive
 from selo.agents.cli.grammar_identity import add_id, add_keygen, add_trust
+from selo.agents.cli.grammar_operate import add_config, add_doctor
 
 __all__ = ["BadCommandLine", "make_parser", "parse_command_line"]
 
@@ -20,30 +21,23 @@ __all__ = ["BadCommandLine", "make_parser", "parse_command_line"]
 def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed line. ``command`` names the sub-command, for `trust` ``action`` names its own.
 
-    receive has ``senders``, ``overwrite`` and exactly one of ``into`` and ``output`` (`-`: standard
-    output); emit has ``to``, ``connect``, ``path`` (`-`: standard input) and ``stream_name``.
+    What is a setting stands under the setting's name, None where the line does not say it. Besides,
+    emit has ``path`` (`-`: standard input) and ``stream_name``.
 
     Raises:
         BadCommandLine: it cannot be meant.
         SystemExit: --help or --version was asked for and answered.
     """
     arguments = make_parser().parse_args(argv)
-    if arguments.quiet and arguments.verbose:
-        raise BadCommandLine("--quiet and --verbose contradict each other", "selo")
-    if arguments.command == "receive":
-        _settle_target(arguments)
+    if arguments.command == "receive" and arguments.standard_output is not None:
+        arguments.receive_output = arguments.standard_output
     if arguments.command == "emit":
         _settle_source(arguments)
+    if arguments.command == "doctor" and arguments.peer_name and not arguments.peer_url:
+        raise BadCommandLine("--to NAME says who should be at --connect URL", "selo doctor")
+    if arguments.command == "config" and arguments.example and arguments.names:
+        raise BadCommandLine("--example writes all settings, and takes no NAME", "selo config")
     return arguments
-
-
-def _settle_target(arguments: argparse.Namespace) -> None:
-    if arguments.standard_output is not None:
-        arguments.output = arguments.standard_output
-    if arguments.output is None and arguments.into is None:
-        arguments.into = "."
-    if arguments.overwrite and arguments.output == "-":
-        raise BadCommandLine("--overwrite means nothing for standard output", "selo receive")
 
 
 def _settle_source(arguments: argparse.Namespace) -> None:
@@ -67,7 +61,7 @@ def make_parser() -> Parser:
         "  selo emit --to bob --connect tcp://bob.example:7800 report.pdf",
     )
     parser.add_argument("--version", action="version", version=f"selo {__version__}")
-    parser.set_defaults(home=None, suite=None, json=False, quiet=False, verbose=False)
+    parser.set_defaults(home=None, suite=None, json=None, quiet=None, verbose=None)
     general = general_options()  # its own: the defaults above are now those of the other one
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     add_keygen(commands, general)
@@ -76,4 +70,6 @@ def make_parser() -> Parser:
     add_receive(commands, general)
     add_emit(commands, general)
     add_demo(commands, general)
+    add_config(commands, general)
+    add_doctor(commands, general)
     return parser

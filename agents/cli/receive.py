@@ -12,21 +12,26 @@ from selo.agents.receiver import MakeSink, Receiver
 from selo.agents.routes import meeting
 from selo.agents.sinks import DescriptorSink, FileSink, FolderSink
 from selo.agents.stop import stop_on_signals
+from selo.config.catalogue import STANDARD_OUTPUT
+from selo.config.errors import SettingRefused
+from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
 
 
-def run(arguments: Namespace, context: Context) -> int:
+def run(_arguments: Namespace, context: Context) -> int:
     """Listen until one delivery is stored.
 
     Raises:
         SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
     """
     settings = context.settings
-    senders = TrustStore(context.home).senders(arguments.senders)
+    if settings.receive_hold:
+        raise SettingRefused("receive_hold", True, "false: nothing holds a stream back yet")
+    senders = TrustStore(context.home).senders(settings.receive_from)
     identity = context.load_identity()
-    make_sink = _sink_maker(arguments)
-    _warn_early(arguments, context)
+    make_sink = _sink_maker(settings)
+    _warn_early(context)
     narrator = Narrator(context)
     with stop_on_signals() as stop:
         terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
@@ -34,7 +39,11 @@ def run(arguments: Namespace, context: Context) -> int:
             receiver = Receiver(identity=identity, senders=senders, make_sink=make_sink, terms=terms)
             peers = {peer.name: peer for peer in senders.values()}.values()
             with meeting(
-                connect=None, bind=settings.listen, identity=identity, peers=peers, settings=settings
+                connect=settings.receive_connect,
+                bind=settings.receive_bind,
+                identity=identity,
+                peers=peers,
+                settings=settings,
             ) as place:
                 receiver.run(place)
         finally:
@@ -42,24 +51,27 @@ def run(arguments: Namespace, context: Context) -> int:
     return 0
 
 
-def _sink_maker(arguments: Namespace) -> MakeSink:
-    if arguments.output == "-":
+def _sink_maker(settings: Settings) -> MakeSink:
+    output, folder, overwrite = settings.receive_output, settings.receive_into, settings.receive_overwrite
+    if output == STANDARD_OUTPUT:
         return lambda _sender: DescriptorSink(1)
-    if arguments.output is not None:
-        return lambda _sender: FileSink(arguments.output, overwrite=arguments.overwrite)
-    return lambda sender: FolderSink(arguments.into, sender=sender, overwrite=arguments.overwrite)
+    if output is not None:
+        return lambda _sender: FileSink(output, overwrite=overwrite)
+    assert folder is not None  # one of the two always is
+    return lambda sender: FolderSink(folder, sender=sender, overwrite=overwrite)
 
 
-def _warn_early(arguments: Namespace, context: Context) -> None:
+def _warn_early(context: Context) -> None:
     """Say now what would fail only when somebody delivers; it may be mended until then."""
-    if arguments.output == "-":
+    output = context.settings.receive_output
+    if output == STANDARD_OUTPUT:
         return
-    if arguments.output is not None:
-        if os.path.isfile(arguments.output) and not arguments.overwrite:
-            context.warn(f"{arguments.output} exists; a delivery will be refused (--overwrite allows it)")
-        folder = os.path.dirname(arguments.output) or "."
+    if output is not None:
+        if os.path.isfile(output) and not context.settings.receive_overwrite:
+            context.warn(f"{output} exists; a delivery will be refused (--overwrite allows it)")
+        folder = os.path.dirname(output) or "."
     else:
-        folder = arguments.into
+        folder = str(context.settings.receive_into)
     if not os.path.isdir(folder):
         context.warn(f"there is no folder {folder}; a delivery will be refused until there is")
     elif not os.access(folder, os.W_OK):

@@ -42,3 +42,30 @@ def test_home_without_identity_says_keygen(tmp_path: Path, capsys) -> None:
     """The first thing that a new user may forget is told with its command."""
     assert main(["--home", str(tmp_path / "none"), "emit", "--to", "bob", "--connect", "tcp://h:1", "x"]) != 0
     assert "keygen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({}, "emit --to"),
+        ({"SELO_EMIT_CONNECT": "tcp://h:1"}, "emit --to"),
+        ({"SELO_EMIT_TO": "bob"}, "emit --connect"),
+    ],
+)
+def test_what_is_said_nowhere_is_asked_for(alice: Path, capsys, monkeypatch, said, missing: str) -> None:
+    """Without a peer or a place, the error tells the flag, the variable and the key that give it."""
+    for variable, value in said.items():
+        monkeypatch.setenv(variable, value)
+    assert main(["--home", str(alice), "emit", "file"]) == 2
+    error = capsys.readouterr().err
+    assert missing in error
+    assert "SELO_" in error
+    assert "config.toml" in error
+
+
+def test_everything_can_come_from_the_settings(alice: Path, capsys, monkeypatch) -> None:
+    """A service needs no flags: file and environment say to whom and where."""
+    (alice / "config.toml").write_text('emit_to = "bob"\n')
+    monkeypatch.setenv("SELO_EMIT_CONNECT", "tcp://127.0.0.1:1")
+    assert main(["--home", str(alice), "emit", str(alice / "identity.pub")]) == 2
+    assert "no peer is called 'bob'" in capsys.readouterr().err

@@ -216,3 +216,55 @@ def test_nothing_heavy_is_loaded_for_nothing(words):
         [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd="/", timeout=60
     )
     assert process.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("place", ["variable", "file"])
+def test_the_manner_can_be_a_setting(place, home, fail_with, monkeypatch, capsys):
+    """SELO_JSON, or json in the file, makes an error an object as --json does, and verbose adds its place."""
+    if place == "variable":
+        monkeypatch.setenv("SELO_JSON", "1")
+        monkeypatch.setenv("SELO_VERBOSE", "yes")
+    else:
+        home.settings_file.write_text("json = true\nverbose = true\n")
+    fail_with(ValueError("odd"))
+    assert main(["--home", str(home.path), "id"]) == 1
+    told = json.loads(capsys.readouterr().err)
+    assert told["event"] == "error"
+    assert told["traceback"].endswith("ValueError: odd\n")
+
+
+def test_the_environment_can_ask_for_json(monkeypatch, capsys):
+    """SELO_JSON counts also where the line does not parse; a value that is none does not."""
+    for value, is_object in (("on", True), ("off", False), ("maybe", False), ("", False)):
+        monkeypatch.setenv("SELO_JSON", value)
+        assert main(["nonsense"]) == 2
+        assert capsys.readouterr().err.startswith("{") == is_object
+
+
+def test_a_variable_that_sets_nothing_is_warned_of(home, monkeypatch, capsys):
+    """A misspelt variable is no error; --quiet leaves the warning out."""
+    monkeypatch.setenv("SELO_IDLE_LIMT", "5s")
+    assert main(["--home", str(home.path), "id"]) == 0
+    words = "selo: warning: SELO_IDLE_LIMT sets nothing; did you mean SELO_IDLE_LIMIT?\n"
+    assert capsys.readouterr().err == words
+    assert main(["--home", str(home.path), "id", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--quiet", "id", "--verbose"],
+        ["receive", "--into", "a", "--output", "b"],
+        ["receive", "--into", "a", "-"],
+        ["receive", "--overwrite", "-"],
+        ["receive", "--hold", "--into", "a"],
+        ["receive", "--bind", "tcp://*:1", "--connect", "tcp://h:1"],
+        ["emit", "--to", "bob", "--bind", "tcp://*:1", "--connect", "tcp://h:1", "-"],
+    ],
+    ids=" ".join,
+)
+def test_a_line_must_not_contradict_itself(words, capsys):
+    """Two flags that cannot both be meant are named, whatever the order."""
+    assert main(words) == 2
+    assert " contradicts --" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from selo.agents.cli.parser import BadCommandLine, parse_command_line
+from selo.config.catalogue import CATALOGUE
 
 EMIT = ["emit", "--to", "bob", "--connect", "tcp://h:1"]
 COMMANDS = {
@@ -17,6 +18,8 @@ COMMANDS = {
     "receive": ["receive"],
     "emit": [*EMIT, "file"],
     "demo": ["demo"],
+    "config": ["config"],
+    "doctor": ["doctor"],
 }
 GENERAL = {
     "home": (["--home", "/h"], "/h"),
@@ -36,7 +39,7 @@ def test_general_options_stand_before_or_after_the_command(command, option):
     places += [[*line[:1], *words, *line[1:]]]
     for argv in places:
         assert getattr(parse_command_line(argv), option) == value
-    assert getattr(parse_command_line(line), option) in (None, False)
+    assert getattr(parse_command_line(line), option) is None
 
 
 def test_the_option_after_the_command_wins():
@@ -54,20 +57,14 @@ def test_the_option_after_the_command_wins():
         ["trust", "add"],
         ["trust", "show"],
         ["trust", "list", "bob"],
-        ["emit", "file"],
-        ["emit", "--to", "bob", "file"],
-        ["emit", "--connect", "tcp://h:1", "file"],
         [*EMIT, "file", "other"],
         ["receive", "file"],
-        ["receive", "--into", "a", "--output", "b"],
-        ["receive", "--into", "a", "-"],
         ["receive", "--output", "a", "-"],
-        ["receive", "--overwrite", "-"],
-        ["receive", "--overwrite", "--output", "-"],
+        ["config", "--example", "suite"],
         ["demo", "--transport", "smoke"],
+        ["doctor", "--to", "bob"],
         ["id", "--unknown"],
         ["id", "--exp"],
-        ["--quiet", "id", "--verbose"],
         ["--home"],
     ],
     ids=" ".join,
@@ -84,33 +81,68 @@ def test_a_line_that_cannot_be_meant_is_refused_with_a_hint(argv):
 @pytest.mark.parametrize(
     ("argv", "into", "output"),
     [
-        ([], ".", None),
+        ([], None, None),
         (["--into", "box"], "box", None),
         (["--output", "file"], None, "file"),
         (["--output", "-"], None, "-"),
         (["-"], None, "-"),
     ],
 )
-def test_a_delivery_has_one_target(argv, into, output):
-    """receive has a folder or a file or standard output (`-`), never two; the default is this folder."""
+def test_a_dash_is_an_output(argv, into, output):
+    """`receive -` says the same as `--output -`; what the line does not say is None."""
     arguments = parse_command_line(["receive", *argv])
-    assert (arguments.into, arguments.output) == (into, output)
+    assert (arguments.receive_into, arguments.receive_output) == (into, output)
 
 
 def test_senders_add_up():
     """--from may be repeated; without it there is no list."""
-    assert parse_command_line(["receive", "--from", "a", "--from", "b"]).senders == ["a", "b"]
-    assert parse_command_line(["receive"]).senders is None
+    assert parse_command_line(["receive", "--from", "a", "--from", "b"]).receive_from == ["a", "b"]
+    assert parse_command_line(["receive"]).receive_from is None
 
 
-def test_flags_have_the_names_of_their_settings():
-    """What is a setting is found under the setting's name (config/settings.py)."""
-    received = parse_command_line(
-        ["receive", "--bind", "tcp://*:1", "--wait", "5s", "--passphrase-file", "f"]
+# What a line says for each setting that has a flag.
+SAID = {
+    "suite": ("classic", "classic"),
+    "passphrase_file": ("f", "f"),
+    "json": (None, True),
+    "quiet": (None, True),
+    "verbose": (None, True),
+    "receive_bind": ("tcp://*:1", "tcp://*:1"),
+    "receive_connect": ("tcp://h:1", "tcp://h:1"),
+    "receive_from": ("alice", ["alice"]),
+    "receive_into": ("box", "box"),
+    "receive_output": ("file", "file"),
+    "receive_overwrite": (None, True),
+    "receive_hold": (None, True),
+    "hold_limit": ("1MiB", "1MiB"),
+    "receive_wait": ("5s", "5s"),
+    "emit_to": ("bob", "bob"),
+    "emit_connect": ("tcp://h:1", "tcp://h:1"),
+    "emit_bind": ("tcp://*:1", "tcp://*:1"),
+    "emit_wait": ("5s", "5s"),
+    "record_size": ("32", "32"),
+}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_flags_have_the_names_of_their_settings(name):
+    """The flag that a setting names exists, and what it says is found under the setting's name."""
+    option = CATALOGUE[name].option
+    assert bool(option) == (name in SAID)
+    if not option:
+        return
+    said, value = SAID[name]
+    words = option.split() if len(option.split()) == 2 else ["receive", option]
+    arguments = parse_command_line(
+        [*words, *([said] if said else []), *(["-"] if words[0] == "emit" else [])]
     )
-    assert (received.listen, received.receive_wait, received.passphrase_file) == ("tcp://*:1", "5s", "f")
-    emitted = parse_command_line([*EMIT, "--wait", "5s", "--record-size", "32", "--as", "n", "-"])
-    assert (emitted.emit_wait, emitted.record_size, emitted.stream_name) == ("5s", "32", "n")
+    assert getattr(arguments, name) == value
+
+
+def test_what_is_no_setting_keeps_its_name():
+    """emit has a path and the name to suggest."""
+    emitted = parse_command_line([*EMIT, "--as", "n", "-"])
+    assert (emitted.path, emitted.stream_name) == ("-", "n")
 
 
 def test_a_stream_needs_no_name(monkeypatch):

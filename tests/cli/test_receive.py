@@ -57,3 +57,28 @@ def test_what_would_fail_later_is_told_early(bob: Path, tmp_path: Path, capsys, 
     arguments = ["receive", "--bind", "tcp://127.0.0.1:0", "--output", str(path), "--wait", "100ms"]
     assert main(["--home", str(bob), *arguments]) == 5
     assert "a delivery will be refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["file", "variables"])
+def test_the_target_can_be_a_setting(bob: Path, tmp_path: Path, capsys, monkeypatch, place: str) -> None:
+    """A service needs no flags: sender, place, target and wait all come from file or environment."""
+    missing = tmp_path / "missing"
+    said = {"receive_from": "alice", "receive_bind": "tcp://127.0.0.1:0", "receive_wait": "100ms"}
+    said["receive_into"] = str(missing)
+    if place == "file":
+        (bob / "config.toml").write_text("".join(f'{name} = "{value}"\n' for name, value in said.items()))
+    else:
+        for name, value in said.items():
+            monkeypatch.setenv(f"SELO_{name.upper()}", value)
+    assert main(["--home", str(bob), "receive"]) == 5
+    error = capsys.readouterr().err
+    assert f"there is no folder {missing}" in error
+    assert "for alice" in error
+
+
+def test_a_target_on_the_line_replaces_that_of_the_settings(bob: Path, tmp_path: Path, capsys) -> None:
+    """--into overrules a receive_output of the file."""
+    (bob / "config.toml").write_text(f'receive_output = "{tmp_path}/missing/file"\n')
+    line = ["receive", "--into", str(tmp_path), "--bind", "tcp://127.0.0.1:0", "--wait", "100ms"]
+    assert main(["--home", str(bob), *line]) == 5
+    assert "there is no folder" not in capsys.readouterr().err

@@ -8,7 +8,10 @@ from selo.errors import LocalFault, SeloError, UsageError
 
 EXAMPLES = [
     errors.SettingRefused("--wait", "x", "a duration"),
-    errors.UnknownSetting(Path("f"), "idle", "idle_limit"),
+    errors.SettingsContradict(("--into", "--output"), "a delivery goes to one place"),
+    errors.SettingMissing("whom to send to", ("`emit --to`", "SELO_EMIT_TO")),
+    errors.UnknownSetting("f line 1", "idle", "idle_limit"),
+    errors.UnknownSetting("f line 1", "colour", None),
     errors.SettingsFileRefused(Path("f"), "line 1"),
     errors.NoIdentity(Path("h")),
     errors.IdentityExists(Path("h")),

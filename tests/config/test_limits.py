@@ -4,8 +4,10 @@ from selo.config.limits import (
     CLOSE_GRACE,
     FIRST_MESSAGE_DEADLINE,
     HANDSHAKE_DEADLINE,
+    HOLD_LIMIT,
     IDLE_LIMIT,
     LIMITS,
+    MESSAGE_MAX,
     PING_INTERVAL,
     RECORD_SIZE,
     WINDOW_BYTES,
@@ -63,3 +65,9 @@ def test_one_session_never_costs_more_than_a_gibibyte():
 def test_a_receiver_always_waits_for_the_close():
     """A Receiver that closes at once can destroy the RECEIPT that it has just sent (section 11)."""
     assert CLOSE_GRACE.low == 0.1
+
+
+def test_a_message_fits_into_memory_and_a_held_delivery_onto_a_disk():
+    """A message is 16 MiB unless said otherwise and never over 1 GiB; a held delivery is 16 GiB."""
+    assert (MESSAGE_MAX.default, MESSAGE_MAX.low, MESSAGE_MAX.high) == (16 << 20, 1, 1 << 30)
+    assert HOLD_LIMIT.default == 16 << 30
