@@ -25,10 +25,11 @@ _ACK = struct.Struct(">QQ")
 
 
 class Kind(IntEnum):
-    """What a delivery is."""
+    """What a session carries."""
 
     STREAM = 0
     FILE = 1
+    CONVERSATION = 2
 
 
 class AbortCode(IntEnum):
@@ -43,7 +44,7 @@ class AbortCode(IntEnum):
 
 @dataclass(frozen=True)
 class Offer:
-    """OPEN: what the Emitter is about to send.
+    """OPEN: what the Emitter is about to send, or that both sides will.
 
     ``name`` is a suggestion, hostile to the Receiver; ``size`` in bytes is information.
     """
@@ -64,7 +65,7 @@ class Offer:
             PeerMisbehaved: it is not the one encoding of an offer.
         """
         kind, name, size = _decode("OPEN", body, 3)
-        if type(kind) is not int or kind not in (Kind.STREAM, Kind.FILE):
+        if type(kind) is not int or kind not in Kind.__members__.values():
             raise PeerMisbehaved("OPEN has an unknown kind")
         if name is not None and not (isinstance(name, str) and 0 < len(name.encode()) <= NAME_MAX):
             raise PeerMisbehaved("OPEN has no legal name")
@@ -72,6 +73,8 @@ class Offer:
             raise PeerMisbehaved("OPEN has no legal size")
         if kind == Kind.FILE and (name is None or size is None):
             raise PeerMisbehaved("OPEN of a file lacks its name or size")
+        if kind == Kind.CONVERSATION and not (name is None and size is None):
+            raise PeerMisbehaved("OPEN of a conversation has a name or size")
         return cls(Kind(kind), name, size)
 
 

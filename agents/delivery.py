@@ -28,6 +28,11 @@ class SendWindow:
         """DATA records sent."""
 
     @property
+    def acknowledged_seq(self) -> int:
+        """Every record of ours with a lower number was consumed."""
+        return self._next_seq
+
+    @property
     def acknowledged_bytes(self) -> int:
         """Bytes of DATA that the other side's sink consumed."""
         return self.sent_bytes - self._flight_bytes

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import os
 
-from selo.errors import LocalFault, PeerFault, SessionError, TrustError, UnreachableError, UsageError
+from selo.errors import (
+    LocalFault,
+    MisuseError,
+    PeerFault,
+    SessionError,
+    TrustError,
+    UnreachableError,
+    UsageError,
+)
 
 
 class SourceFault(LocalFault):
@@ -153,6 +161,81 @@ class DeliveryCut(SessionError):
         if not self.done:
             return f"the session was cut: {self.cause}; nothing was kept"
         return f"the session was cut: {self.cause}; {self.done:,} bytes were handed on and are not the whole"
+
+
+class WrongKind(LocalFault):
+    """A peer that we trust came for something else than what this agent is here for."""
+
+    hint = "one side runs a delivery and the other a conversation: start the same on both"
+
+    def __init__(self, came: str, wanted: str) -> None:
+        super().__init__(came, wanted)
+        self.came = came
+        self.wanted = wanted
+
+    @property
+    def for_peer(self) -> str:
+        return f"it takes {self.wanted}, and not {self.came}"
+
+    def __str__(self) -> str:
+        return f"the other side began {self.came} where we take {self.wanted}"
+
+
+class MessageTooLong(LocalFault):
+    """A message of a conversation that is longer than we take, in bytes."""
+
+    hint = "message_max (SELO_MESSAGE_MAX) allows longer ones"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    @property
+    def for_peer(self) -> str:
+        return f"it takes no message of more than {self.limit:,} bytes"
+
+    def __str__(self) -> str:
+        return f"the other side sent a message of more than {self.limit:,} bytes"
+
+
+class NothingCame(UnreachableError):
+    """No message came within the time that a program gave; the conversation goes on."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"no message came within {self.seconds:g} s"
+
+
+class UnreadMessages(MisuseError):
+    """A conversation that was closed while messages lay there that nobody had taken."""
+
+    hint = "take messages until there are none before closing, or give up with `abort()`"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+    def __str__(self) -> str:
+        return f"closed with {self.count} messages unread"
+
+
+class ConversationCut(SessionError):
+    """The session ended before the conversation did; counts of our messages."""
+
+    def __init__(self, cause: SessionError, sent: int, taken: int) -> None:
+        super().__init__(cause, sent, taken)
+        self.cause = cause
+        self.sent = sent
+        self.taken = taken
+
+    def __str__(self) -> str:
+        return (
+            f"the session was cut: {self.cause}; of {self.sent:,} messages sent, "
+            f"{self.taken:,} are known to have been taken by the other side"
+        )
 
 
 class RefusedByPeer(TrustError):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from selo.agents.bodies import Kind, Offer
 from selo.agents.delivery import ReceiveWindow
-from selo.agents.errors import PeerMisbehaved
+from selo.agents.errors import PeerMisbehaved, WrongKind
 from selo.agents.session import Session
 from selo.agents.workers import Writer
 from selo.crypto.handshake import SessionLimits
@@ -59,7 +59,10 @@ class Incoming:
     def receive(self, record: Record, session: Session) -> None:
         # The order of OPEN, DATA and FINAL within their direction was checked by the opener.
         if record.type is RecordType.OPEN:
-            self.offer = Offer.unpack(record.plaintext)
+            offer = Offer.unpack(record.plaintext)
+            if offer.kind is Kind.CONVERSATION:
+                raise WrongKind("a conversation", "a delivery")
+            self.offer = offer
             self._on_open(self.offer)
             self._writer.open(self.offer)
         elif record.type is RecordType.DATA:

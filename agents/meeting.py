@@ -153,16 +153,12 @@ class Connecting:
         """The session; None when the gate does not answer to this identity, and there is an older one."""
         try:
             return part.handshake(link, identity)
-        except GateRefused as error:
+        except BaseException as error:
             link.leg.close()
-            if identity is self._peer.identities[-1]:
+            if isinstance(error, GateRefused) and identity is not self._peer.identities[-1]:
+                return None
+            if isinstance(error, GateRefused | HandshakeError | FrameRefused):
                 raise WrongListener(self._peer.name, self._address, str(error)) from error
-            return None
-        except (HandshakeError, FrameRefused) as error:
-            link.leg.close()
-            raise WrongListener(self._peer.name, self._address, str(error)) from error
-        except BaseException:
-            link.leg.close()
             raise
 
     def _pause(self, attempt: int, deadline: float | None, reason: str, part: Part, terms: Terms) -> None:

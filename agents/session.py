@@ -16,12 +16,14 @@ from typing import Protocol
 from selo.agents.bodies import Abort, AbortCode
 from selo.agents.errors import (
     DigestMismatch,
+    MessageTooLong,
     PeerFailed,
     PeerInterrupted,
     PeerLost,
     PeerMisbehaved,
     SinkFault,
     SourceFault,
+    WrongKind,
 )
 from selo.agents.stop import Stop
 from selo.config.settings import Settings
@@ -231,7 +233,7 @@ class Session:
 def _reason(error: BaseException) -> Abort:
     if isinstance(error, SourceFault):
         return Abort(AbortCode.SOURCE, error.for_peer)
-    if isinstance(error, SinkFault):
+    if isinstance(error, SinkFault | WrongKind | MessageTooLong):
         return Abort(AbortCode.SINK, error.for_peer)
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return Abort(AbortCode.INTERRUPTED, "interrupted by its user")

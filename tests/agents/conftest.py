@@ -14,18 +14,21 @@ from pathlib import Path
 import pytest
 
 from selo.agents import events
+from selo.agents.dialogue import Dialogue
 from selo.agents.emitter import Emitter
 from selo.agents.establish import HandshakeLink, establish_as_emitter, establish_as_receiver
 from selo.agents.facts import SessionFacts
+from selo.agents.mailbox import Mailbox
 from selo.agents.meeting import Connecting, Dial, Listening, Terms
 from selo.agents.receiver import Receiver
 from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
+from selo.agents.session import Session
 from selo.agents.sinks import CallableSink, Sink
 from selo.agents.sources import Source
 from selo.agents.stop import Stop
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
-from selo.crypto.handshake import Established
+from selo.crypto.handshake import Established, Role
 from selo.crypto.identity import Identity
 from selo.crypto.records import Record, RecordType
 from selo.crypto.suites import CLASSIC
@@ -288,6 +291,10 @@ class Rogue:
         while self._leg.try_receive() is not None:
             pass
 
+    def hears(self, seconds: float) -> bool:
+        """Whether anything comes in that time; it stays to be received."""
+        return self._leg.wait(seconds).readable
+
     def until_closed(self, step: Callable[[], object]) -> None:
         """Do ``step`` again and again until the other side has closed."""
         with suppress(LegClosed):
@@ -375,6 +382,70 @@ def receive_from_rogue(parties: Parties, settings: Settings) -> Callable[..., Si
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the Receiver hangs"
         return side
+
+    return run
+
+
+@dataclass
+class Talker:
+    """One real side of a conversation, whose other side plays a script."""
+
+    mailbox: Mailbox
+    dialogue: Dialogue
+    error: SeloError | None = None
+
+
+@pytest.fixture
+def talk_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Talker]:
+    """Run a real side of a conversation in the given role against a peer that plays a script.
+
+    ``program(mailbox)`` runs before the session does. Returns when both have ended.
+    """
+
+    def run(
+        role: Role, script: Script, program: Callable[[Mailbox], object] = lambda _mailbox: None
+    ) -> Talker:
+        near, far = memory_pair(max_frame=FRAME_MAX)
+        ends = {
+            Role.EMITTER: lambda link: establish_as_emitter(
+                link, identity=parties.emitter, peer=parties.receiver.public, name="bob", suite=CLASSIC
+            ),
+            Role.RECEIVER: lambda link: establish_as_receiver(
+                link,
+                identity=parties.receiver,
+                senders={parties.emitter.fingerprint: Peer("alice", True, parties.emitter.public)},
+                suite=CLASSIC,
+            ),
+        }
+        (other,) = set(Role) - {role}
+        mailbox = Mailbox(outgoing_bytes=settings.window_bytes, wake=near.wake)
+        talker: list[Talker] = []
+
+        def talk() -> None:
+            established = ends[role](HandshakeLink(near, settings, Stop(), events.ignore))
+            dialogue = Dialogue(
+                role,
+                mailbox,
+                limits=established.limits,
+                record_size=settings.record_size,
+                message_max=1000,
+                open_by=time.monotonic() + 1.0,
+            )
+            talker.append(Talker(mailbox, dialogue))
+            program(mailbox)
+            try:
+                Session(near, established, settings=settings, stop=Stop()).run(dialogue)
+            except SeloError as error:
+                talker[0].error = error
+            mailbox.end(talker[0].error)
+            near.close()
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        _play(far, ends[other], settings, script)
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the conversation hangs"
+        return talker[0]
 
     return run
 

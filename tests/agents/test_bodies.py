@@ -17,6 +17,7 @@ from selo.crypto.limits import STRUCTURED_BODY_MAX
 U64_MAX = (1 << 64) - 1
 
 OFFERS = (
+    Offer(Kind.CONVERSATION, None, None),
     Offer(Kind.STREAM, None, None),
     Offer(Kind.STREAM, None, 0),
     Offer(Kind.STREAM, "a", None),
@@ -159,7 +160,7 @@ NEITHER_OF_OURS = {
 @pytest.mark.parametrize("kind", Kind)
 def test_open_of_a_wrong_type_is_refused(position: int, wrong: object, kind: Kind) -> None:
     """No field of OPEN takes a bool, a float, bin, an array, a map, an extension or a negative number."""
-    fields: list[object] = [int(kind), "name", 7]
+    fields: list[object] = [int(kind), *((None, None) if kind is Kind.CONVERSATION else ("name", 7))]
     assert not refused(Offer, msgpack.packb(fields))
     fields[position] = wrong
     assert refused(Offer, msgpack.packb(fields))
@@ -190,7 +191,7 @@ def test_abort_of_a_wrong_type_is_refused(position: int, wrong: object) -> None:
     ],
 )
 def test_open_of_swapped_or_missing_fields_is_refused(fields: list[object]) -> None:
-    """A kind is 0 or 1, a name a str, a size a number, and a file has both."""
+    """A kind is 0 to 2, a name a str, a size a number; a file has both, a conversation neither."""
     assert refused(Offer, msgpack.packb(fields))
 
 

@@ -136,6 +136,30 @@ def test_security_a_receiver_that_connects_takes_nothing_from_another_emitter(me
     assert received == b""
 
 
+@pytest.mark.parametrize("older", [0, 1])
+def test_no_leg_of_a_failed_attempt_stays_open(older, parties, settings) -> None:
+    """Whoever refused us, and however many identities were tried: every connection is closed."""
+    listener = listen_on(ADDRESS, own_fingerprint=parties.emitter.fingerprint, settings=settings)
+    legs = []
+    dialling = dial(listener.address, settings)
+
+    def remembered(identity, attempt):
+        legs.append(dialling(identity, attempt))
+        return legs[-1]
+
+    peer = Peer("bob", False, parties.receiver.public, (parties.stranger.public,) * older)
+    try:
+        with pytest.raises(WrongListener):
+            Connecting(listener.address, peer, remembered).establish(
+                part(parties, 5.0, lambda link, _: link.receive("an answer", link.deadline(5.0))),
+                Terms(settings=settings, stop=Stop()),
+            )
+    finally:
+        listener.close()
+    assert len(legs) == 1 + older
+    assert all(leg.closed for leg in legs)
+
+
 def test_security_an_emitter_that_binds_sends_nothing_to_another_receiver(meet, parties) -> None:
     """A stranger that knows the Emitter's fingerprint passes the gate and gets an M1, and no more."""
     errors, received, told = meet(

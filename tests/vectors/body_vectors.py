@@ -192,6 +192,7 @@ def _legal_opens() -> Iterator[Json]:
         "\ufeff",
     ):
         yield case(f"a name of {len(name.encode())} bytes, {name[:4]!a}", 1, name, 7)
+    yield case("a conversation", 2, None, None)
 
 
 def _refused_opens() -> Iterator[tuple[str, bytes]]:
@@ -200,6 +201,8 @@ def _refused_opens() -> Iterator[tuple[str, bytes]]:
     yield from _spelt_longer([(0, None, None), (0, "n" * 31, 128), (1, "n" * 32, 1 << 16), (1, "n", 1 << 32)])
     yield from _damaged(_body(1, "report.pdf", 128))
     yield from _other_shapes((1, "a", 7))
+    yield "a conversation with a name", _body(2, "a", None)
+    yield "a conversation with a size", _body(2, None, 7)
     for kind in (2, 3, 127, 128, 1 << 32, U64_MAX):
         yield f"kind {kind}", _body(kind, "a", 7)
     yield "kind nil", _body(None, "a", 7)

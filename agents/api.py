@@ -1,0 +1,282 @@
+"""What an embedding program calls: one call for each thing that the command line does.
+
+All of them block; each may run in a thread of its own (`asyncio.to_thread`). None touches
+signal handlers: Ctrl-C arrives as KeyboardInterrupt, after the other side was told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import BinaryIO, TypeAlias
+
+from selo.agents import events
+from selo.agents.emitter import Emitter
+from selo.agents.facts import SessionFacts
+from selo.agents.launcher import Emitting, Receiving, RoleReport, SyncPipe
+from selo.agents.meeting import Terms
+from selo.agents.receiver import MakeSink, Receiver
+from selo.agents.routes import meeting
+from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink
+from selo.agents.sources import (
+    Block,
+    BytesSource,
+    DescriptorSource,
+    IterableSource,
+    Source,
+    open_source,
+)
+from selo.agents.stop import Stop
+from selo.agents.stream import Passage, Stream
+from selo.config.settings import Settings, load_settings
+from selo.config.trust import Peer
+from selo.crypto.identity import Identity
+from selo.errors import MisuseError
+
+Data: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Iterable[Block]"
+"""What can be sent: a path, bytes, an open binary file, or an iterable of bytes."""
+
+Target: TypeAlias = "str | os.PathLike[str] | Callable[[bytes], object]"
+"""Where a delivery can go: into a folder, into a file, or to a callable, block by block."""
+
+READ_SIZE = 1 << 20
+"""Bytes asked of a file object that has no descriptor."""
+
+
+def emit(
+    data: Data,
+    *,
+    identity: Identity,
+    to: Peer,
+    connect: str | None = None,
+    bind: str | None = None,
+    name: str | None = None,
+    settings: Settings | None = None,
+    report: events.Report = events.ignore,
+    on_session: Callable[[SessionFacts], object] | None = None,
+    stop: Stop | None = None,
+) -> events.Delivered:
+    """Deliver ``data`` to a pinned peer; returns when its receipt has verified.
+
+    Args:
+        data: a path (text is always a path), bytes, an open binary file, or an iterable of bytes.
+        identity: ours.
+        to: the peer; nobody else gets a byte.
+        connect: where it listens, as in ``tcp://host:7800``; tries for ``settings.emit_wait`` seconds.
+        bind: or where we listen, for a peer who cannot be reached.
+        name: what the other side may call it; a path's own name unless given.
+        settings: the defaults if None.
+        report: called with events (selo.agents.events), from this thread.
+        on_session: called with the facts of the session before any data is sent.
+        stop: its request, from any thread, ends the delivery in order.
+
+    Raises:
+        TrustError: the other side is not the peer, or does not trust us.
+        UnreachableError: there was no session in time.
+        LocalFault, PeerFault: one side's source or disk failed; the other was told.
+        SessionError: the session was cut or tampered with, or the outcome is unknown.
+        UsageError: an address that cannot be meant.
+        MisuseError: not exactly one of ``connect`` and ``bind``, or data of another kind.
+        Interrupted: ``stop`` was requested.
+    """
+    terms = _terms(settings, report, on_session, stop)
+    emitter = Emitter(identity=identity, peer=to, source=as_source(data, name), terms=terms)
+    with meeting(connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings) as place:
+        return emitter.run(place)
+
+
+def receive(
+    into: Target,
+    *,
+    identity: Identity,
+    senders: Peer | Collection[Peer],
+    connect: str | None = None,
+    bind: str | None = None,
+    overwrite: bool = False,
+    settings: Settings | None = None,
+    report: events.Report = events.ignore,
+    on_session: Callable[[SessionFacts], object] | None = None,
+    stop: Stop | None = None,
+) -> events.Delivered:
+    """Take one delivery; returns when it is stored and the Emitter was sent its receipt.
+
+    Args:
+        into: a folder, for the name that the Emitter gives; any other path, for that name; or a
+            callable, for every block as soon as it is authentic: only the return says that it was all.
+        identity: ours.
+        senders: who may deliver; whoever else comes is turned away and reported.
+        connect: where the one sender listens, if we cannot be reached.
+        bind: or where we listen. Either waits for ``settings.receive_wait`` seconds (without end).
+        overwrite: whether a file that exists may be replaced.
+        settings, report, on_session, stop: as for ``emit``.
+
+    Raises:
+        TrustError, UnreachableError: nobody came in time, or nobody who may.
+        LocalFault, PeerFault: one side's disk or source failed; the other was told.
+        SessionError: the session was cut or tampered with; no file appeared.
+        UsageError: an address that cannot be meant, or several senders to connect to.
+        MisuseError: not exactly one of ``connect`` and ``bind``, or no sender.
+        Interrupted: ``stop`` was requested.
+    """
+    terms = _terms(settings, report, on_session, stop)
+    receiver = _receiver(identity, senders, _sink_maker(into, overwrite), terms)
+    with meeting(
+        connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
+    ) as place:
+        return receiver.run(place)
+
+
+def open_stream(
+    *,
+    identity: Identity,
+    senders: Peer | Collection[Peer],
+    connect: str | None = None,
+    bind: str | None = None,
+    settings: Settings | None = None,
+    report: events.Report = events.ignore,
+) -> Stream:
+    """Take one delivery as an iterator of its blocks.
+
+        with open_stream(identity=me, senders=alice, bind="tcp://0.0.0.0:7800") as stream:
+            for block in stream:
+                ...
+
+    Args:
+        identity, senders, connect, bind, settings: as for ``receive``.
+        report: called with events, from the stream's own thread.
+
+    Raises:
+        LocalFault: the address cannot be bound.
+        UsageError, MisuseError: as for ``receive``. All other errors come out of the iteration.
+    """
+    stop = Stop()
+    passage = Passage()
+    terms = _terms(settings, report, passage.on_session, stop)
+    receiver = _receiver(identity, senders, lambda _sender: passage, terms)
+    with ExitStack() as stack:
+        place = stack.enter_context(
+            meeting(
+                connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
+            )
+        )
+        return Stream(receiver, place, stack.pop_all(), passage)
+
+
+def run_agents(
+    data: Data,
+    into: Target,
+    *,
+    transport: str = "pair",
+    settings: Settings | None = None,
+    report: RoleReport | None = None,
+    stop: Stop | None = None,
+) -> tuple[events.Delivered, events.Delivered]:
+    """Run an Emitter and a Receiver as processes of their own, with identities made for this run.
+
+    The processes are spawned: ``data`` and ``into`` must be picklable, and a script that calls this does so
+    under ``if __name__ == "__main__":``.
+
+    Args:
+        data: as for ``emit``, but no open file and no generator.
+        into: as for ``receive``; a callable is called in the Receiver's process.
+        transport: ``"pair"`` (ZeroMQ), ``"pipe"``, or an address to bind.
+        settings, stop: as for ``emit``.
+        report: called with a role and an event.
+
+    Returns:
+        what the Emitter and the Receiver say was delivered.
+
+    Raises:
+        LocalFault: one of the two failed; the words and ``exit_status`` are its own.
+        Interrupted: ``stop`` was requested.
+    """
+    pipe = SyncPipe(
+        Emitting(partial(as_source, data, None)),
+        Receiving(partial(_sink, into, False)),
+        transport=transport,
+        settings=settings,
+        report=report,
+    )
+    return pipe.auto(stop)
+
+
+def as_source(data: Data, name: str | None) -> Source:
+    """The source of whatever ``emit`` takes.
+
+    Raises:
+        SourceFault: it cannot be opened, or its name cannot be a delivery's.
+        MisuseError: it is none of ``Data``.
+    """
+    if isinstance(data, str | os.PathLike):
+        return open_source(os.fspath(data), name)
+    if isinstance(data, bytes | bytearray | memoryview):
+        return BytesSource(bytes(data), name)
+    # read1 gives what is here now, as a live stream wants it; read would wait for all that was asked for.
+    read = getattr(data, "read1", None) or getattr(data, "read", None)
+    if read is not None:
+        return _file_source(data, read, name)
+    if isinstance(data, Iterable):
+        return IterableSource(data, name)
+    raise MisuseError(
+        f"cannot send a {type(data).__name__}: give a path, bytes, a binary file or an iterable"
+    )
+
+
+def _file_source(file: object, read: Callable[[int], bytes], name: str | None) -> Source:
+    try:
+        descriptor: int = file.fileno()  # type: ignore[attr-defined]
+        position: int = file.tell()  # type: ignore[attr-defined]
+        buffered = os.lseek(descriptor, 0, os.SEEK_CUR) != position
+    except (AttributeError, OSError):  # no descriptor, or one without a position, as a pipe's
+        descriptor, buffered = -1, True
+    if buffered:  # what the object has read ahead is not in the descriptor any more
+        return IterableSource(_blocks(read), name)
+    return DescriptorSource(descriptor, name, shown_as=str(getattr(file, "name", "the file")))
+
+
+def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while block := read(READ_SIZE):
+        if not isinstance(block, bytes | bytearray | memoryview):
+            raise MisuseError("a file in text mode; open it with 'rb'")
+        yield block
+
+
+def _sink_maker(into: Target, overwrite: bool) -> MakeSink:
+    return partial(_sink, into, overwrite)
+
+
+def _sink(into: Target, overwrite: bool, sender: str) -> Sink:
+    if callable(into):
+        return CallableSink(into)
+    if os.path.isdir(into):
+        return FolderSink(into, sender=sender, overwrite=overwrite)
+    return FileSink(into, overwrite=overwrite)
+
+
+def _receiver(
+    identity: Identity, senders: Peer | Collection[Peer], make_sink: MakeSink, terms: Terms
+) -> Receiver:
+    known = {each.fingerprint: peer for peer in _peers(senders) for each in peer.identities}
+    if not known:
+        raise MisuseError("a Receiver needs somebody who may send")
+    return Receiver(identity=identity, senders=known, make_sink=make_sink, terms=terms)
+
+
+def _peers(peers: Peer | Collection[Peer]) -> list[Peer]:
+    return [peers] if isinstance(peers, Peer) else list(peers)
+
+
+def _terms(
+    settings: Settings | None,
+    report: events.Report,
+    on_session: Callable[[SessionFacts], object] | None,
+    stop: Stop | None,
+) -> Terms:
+    return Terms(
+        settings=settings or load_settings(),
+        stop=stop or Stop(),
+        report=report,
+        on_session=on_session or (lambda _facts: None),
+    )
