@@ -71,6 +71,19 @@ class TargetExists(SinkFault):
         self.args = (target,)
 
 
+class HoldLimitExceeded(SinkFault):
+    """A stream that is longer than the ``limit`` in bytes that we hold back."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            "standard output",
+            f"the stream is longer than the {limit:,} bytes that are held back at most",
+            "--hold-limit SIZE allows more; nothing was handed on",
+            for_peer=f"it holds back {limit:,} bytes at most",
+        )
+        self.limit = limit
+
+
 class InternalFault(LocalFault):
     """An error that nobody foresaw: a bug in Selo."""
 
@@ -288,6 +301,15 @@ class NotReached(UnreachableError):
 
     def __str__(self) -> str:
         return f"no session with {self.peer} at {self.address} within {self.seconds:g} s: {self.last}"
+
+
+class OutputIsTerminal(UsageError):
+    """A stream that would be written to a terminal, which would obey what a peer put into it."""
+
+    hint = "name a file with --output FILE, or pipe it on: selo receive ... - | less"
+
+    def __str__(self) -> str:
+        return "standard output is a terminal"
 
 
 class OnePeerToConnectTo(UsageError):

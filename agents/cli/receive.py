@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
+from selo.agents.errors import OutputIsTerminal
+from selo.agents.hold import HoldSink
 from selo.agents.meeting import Terms
 from selo.agents.receiver import MakeSink, Receiver
 from selo.agents.routes import meeting
-from selo.agents.sinks import DescriptorSink, FileSink, FolderSink
+from selo.agents.sinks import DescriptorSink, FileSink, FolderSink, Sink
 from selo.agents.stop import stop_on_signals
 from selo.config.catalogue import STANDARD_OUTPUT
-from selo.config.errors import SettingRefused
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
@@ -26,8 +28,7 @@ def run(_arguments: Namespace, context: Context) -> int:
         SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
     """
     settings = context.settings
-    if settings.receive_hold:
-        raise SettingRefused("receive_hold", True, "false: nothing holds a stream back yet")
+    _refuse_terminal(settings)
     senders = TrustStore(context.home).senders(settings.receive_from)
     identity = context.load_identity()
     make_sink = _sink_maker(settings)
@@ -54,11 +55,25 @@ def run(_arguments: Namespace, context: Context) -> int:
 def _sink_maker(settings: Settings) -> MakeSink:
     output, folder, overwrite = settings.receive_output, settings.receive_into, settings.receive_overwrite
     if output == STANDARD_OUTPUT:
-        return lambda _sender: DescriptorSink(1)
+        return lambda _sender: _held(DescriptorSink(1), settings)
     if output is not None:
-        return lambda _sender: FileSink(output, overwrite=overwrite)
+        special = os.path.exists(output) and not os.path.isfile(output)
+        # A regular file waits for the authenticated end by itself.
+        return lambda _sender: (
+            _held(FileSink(output), settings) if special else FileSink(output, overwrite=overwrite)
+        )
     assert folder is not None  # one of the two always is
     return lambda sender: FolderSink(folder, sender=sender, overwrite=overwrite)
+
+
+def _held(sink: Sink, settings: Settings) -> Sink:
+    return HoldSink(sink, limit=settings.hold_limit) if settings.receive_hold else sink
+
+
+def _refuse_terminal(settings: Settings) -> None:
+    """What a peer sends is not for a terminal to interpret."""
+    if settings.receive_output == STANDARD_OUTPUT and sys.stdout is not None and sys.stdout.isatty():
+        raise OutputIsTerminal
 
 
 def _warn_early(context: Context) -> None:
