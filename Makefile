@@ -11,7 +11,7 @@ UV ?= uv
 PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 
-.PHONY: help setup types demo demo-pipe demo-stdin test keys receiver emitter vectors lock clean
+.PHONY: help setup types demo demo-pipe demo-stdin demo-hosts test bench keys receiver emitter vectors docs lock clean
 .PHONY: check check-format check-lint check-types check-imports check-prose
 
 help: ## list these verbs
@@ -28,8 +28,14 @@ demo-pipe: setup ## the same through a pipe between two processes
 demo-stdin: setup ## pipe a tar of this repository through a session, and compare what arrives
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tests/demo_stdin.sh
 
+demo-hosts: setup ## three hosts with their own addresses: IPv4, IPv6, a cable that is cut, a stranger; needs root
+	@$(BIN)/python -m tests.hosts.demo
+
 test: setup ## run the tests
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+bench: setup ## measure Selo beside raw ZeroMQ, CURVE, ssh, socat and spiped, as Markdown: [SIZE=1GiB] [ROUNDS=5]
+	@$(BIN)/python bench/run.py $(if $(SIZE),--size "$$SIZE") $(if $(ROUNDS),--rounds "$$ROUNDS")
 
 check: check-format check-lint check-types check-imports check-prose ## formatting, lint, types, who may import whom, and prose
 
@@ -55,6 +61,9 @@ emitter: setup ## send one file: TO=bob CONNECT=tcp://host:7800 FILE=path
 
 vectors: setup ## make the protocol's test vectors again
 	@$(BIN)/python tests/vectors/make_vectors.py
+
+docs: setup ## make the man pages and the shell completions again from the command line's grammar
+	@$(BIN)/python docs/make_manual.py
 
 lock: ## resolve the dependencies again and write both lock files; needs uv
 	$(call compile) pyproject.toml --output-file requirements.lock

@@ -348,6 +348,24 @@ def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
 
 
 @pytest.fixture
+def play_emitter(parties: Parties, settings: Settings) -> Callable[[Leg, Script], None]:
+    """Play a script as an Emitter over a leg of the test's own."""
+
+    def run(leg: Leg, script: Script) -> None:
+        bob = parties.receiver.public
+        _play(
+            leg,
+            lambda link: establish_as_emitter(
+                link, identity=parties.emitter, peer=bob, name="bob", suite=CLASSIC
+            ),
+            settings,
+            script,
+        )
+
+    return run
+
+
+@pytest.fixture
 def receive_from_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
     """Run a real Receiver against an Emitter that plays a script."""
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from blake3 import blake3
 
 from selo.agents.conversation import Conversation, converse
+from selo.agents.dialogue import OFFER
 from selo.agents.errors import (
     ConversationCut,
     MessageTooLong,
@@ -22,8 +24,10 @@ from selo.agents.errors import (
     UnreadMessages,
     WrongListener,
 )
+from selo.agents.routes import dial
 from selo.agents.stop import Stop
 from selo.config.trust import Peer
+from selo.crypto.records import RecordType
 from selo.errors import Interrupted, MisuseError, SeloError, SessionError
 
 
@@ -325,6 +329,32 @@ def test_one_server_after_another_on_one_address(ends) -> None:
         counts.append(open_descriptors())
     assert ends.errors == {}
     assert counts[0] == counts[1] == counts[2]
+
+
+def test_the_binding_side_closes_last(ends, play_emitter) -> None:
+    """After its RECEIPT it waits for the other's close: to close first could destroy what it sent last."""
+
+    def client() -> None:
+        def script(rogue) -> None:
+            rogue.send(RecordType.OPEN, OFFER.pack())
+            rogue.send_final(blake3(b"").digest())
+            while (record := rogue.receive()).type is not RecordType.FINAL:
+                pass
+            rogue.send(RecordType.RECEIPT, record.plaintext)
+            assert rogue.receive().type is RecordType.RECEIPT
+            assert not rogue.hears(0.3)
+
+        leg = dial(ends.address, ends.settings)(ends.bob.identity, 0)
+        play_emitter(leg, script)
+
+    def server() -> None:
+        listening.release()
+        with ends.bind(report=lambda _event: listening.release()):
+            pass
+
+    listening = threading.Semaphore(0)
+    ends.run(server, lambda: (listening.acquire(), listening.acquire(), client()))
+    assert ends.errors == {}
 
 
 def test_meeting_errors_come_out_of_the_call(ends, parties) -> None:

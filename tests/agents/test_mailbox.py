@@ -137,8 +137,10 @@ def test_a_part_is_consumed_when_all_before_it_was_taken(mailbox) -> None:
 
 def test_closing_hears_of_unread_messages(mailbox) -> None:
     """They are counted at once when nobody waits for them; somebody who does takes them."""
-    thread, results = in_thread(lambda: [mailbox.take(None), mailbox.take(None)])
     closing, unread = in_thread(mailbox.wait_until_over)
+    while not mailbox._condition._waiters:  # so that it is the first to hear of the message
+        pass
+    thread, results = in_thread(lambda: [mailbox.take(None), mailbox.take(None)])
     while not mailbox._takers:
         pass
     mailbox.deliver(b"a", 1)
