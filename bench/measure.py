@@ -23,6 +23,12 @@ class Failed(Exception):
     """A contender did not deliver; the words say how."""
 
 
+NOT_PASSED_ON = ("SELO_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""How the names of variables begin that would make Selo another than a user's: without its byte code, say."""
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
+
+
 @dataclass(frozen=True)
 class Command:
     """One process of a contender.
@@ -95,7 +101,7 @@ class Stage:
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=stderr,
                 start_new_session=True,
-                env={name: value for name, value in os.environ.items() if not name.startswith("SELO_")},
+                env=ENVIRONMENT,
             )
         process = Running(child, command.side, command.daemon, errors, os.pidfd_open(child.pid))
         self.processes.append(process)
