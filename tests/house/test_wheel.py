@@ -54,13 +54,36 @@ def run(python, *words):
     return subprocess.run([python, "-I", *words], cwd="/", capture_output=True, text=True, timeout=60)
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel, modules):
-    """Exactly the modules of the rooms under selo/, the type marker, and the metadata."""
+@pytest.fixture(scope="module")
+def manual(root):
+    """What stands below an environment's share/: path there -> the file in the tree."""
+    docs = root / "docs"
+    return {f"man/man1/{page.name}": page for page in (docs / "man").iterdir()} | {
+        "bash-completion/completions/selo": docs / "completions" / "selo",
+        "zsh/site-functions/_selo": docs / "completions" / "_selo",
+        "fish/vendor_completions.d/selo.fish": docs / "completions" / "selo.fish",
+    }
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel, modules, manual):
+    """Exactly the modules of the rooms under selo/, the type marker, the manual, and the metadata."""
     names = set(zipfile.ZipFile(wheel).namelist())
     metadata = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     assert any(name.endswith("/licenses/LICENSE") for name in metadata)
     inside = {path.as_posix() if path.parts[0] == "selo" else f"selo/{path.as_posix()}" for path in modules}
-    assert names - metadata == inside | {"selo/py.typed"}
+    (data,) = {name.split("/")[0] for name in names if name.split("/")[0].endswith(".data")}
+    shared = {f"{data}/data/share/{name}" for name in manual}
+    assert names - metadata == inside | {"selo/py.typed"} | shared
+
+
+def test_the_manual_is_installed_where_man_and_the_shells_look(python, manual):
+    """pip puts every page and every completion below the environment's share/, as it is in the tree."""
+    share = python.parents[1] / "share"
+    installed = {path.relative_to(share).as_posix() for path in share.rglob("*") if path.is_file()}
+    assert "man/man1/selo.1" in manual
+    assert installed == set(manual)
+    for name, source in manual.items():
+        assert (share / name).read_bytes() == source.read_bytes()
 
 
 def test_the_installed_program_runs(python):
