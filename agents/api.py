@@ -6,6 +6,7 @@ signal handlers: Ctrl-C arrives as KeyboardInterrupt, after the other side was t
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
@@ -213,6 +214,7 @@ def as_source(data: Data, name: str | None) -> Source:
         return open_source(os.fspath(data), name)
     if isinstance(data, bytes | bytearray | memoryview):
         return BytesSource(bytes(data), name)
+    _refuse_text(data)
     # read1 gives what is here now, as a live stream wants it; read would wait for all that was asked for.
     read = getattr(data, "read1", None) or getattr(data, "read", None)
     if read is not None:
@@ -222,6 +224,11 @@ def as_source(data: Data, name: str | None) -> Source:
     raise MisuseError(
         f"cannot send a {type(data).__name__}: give a path, bytes, a binary file or an iterable"
     )
+
+
+def _refuse_text(data: object) -> None:
+    if isinstance(data, io.TextIOBase):
+        raise MisuseError("cannot send a file in text mode; open it with 'rb'")
 
 
 def _file_source(file: object, read: Callable[[int], bytes], name: str | None) -> Source:

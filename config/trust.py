@@ -39,6 +39,17 @@ class Peer:
     identity: PublicIdentity
     older: tuple[PublicIdentity, ...] = ()
 
+    @classmethod
+    def from_text(cls, name: str, text: str, *, may_send: bool = False) -> Peer:
+        """The peer of a public identity's text, under a name of ours, for programs that pin their own.
+
+        Raises:
+            NameRefused: it cannot be a name.
+            MalformedIdentity: the text is none of an identity.
+        """
+        checked_peer_name(name)
+        return cls(name, may_send, PublicIdentity.from_text(text)[0])
+
     @property
     def identities(self) -> tuple[PublicIdentity, ...]:
         """All that are pinned under the name, the newest first."""

@@ -1,0 +1,123 @@
+"""A delivery as an iterator: it ends at the authenticated end, and in no other way in silence."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+import selo
+from tests.agents.test_api import DATA, PATIENCE, Child, Ends
+
+
+@pytest.fixture
+def ends(parties, settings, tmp_path):
+    """Two programs that trust each other, who leave no thread behind."""
+    yield Ends(parties, settings, tmp_path)
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("selo-")]
+
+
+@pytest.fixture
+def pool():
+    """A thread for the other side."""
+    with ThreadPoolExecutor(1) as made:
+        yield made
+
+
+def stream_of(ends, **options):
+    """Bob's stream."""
+    return selo.open_stream(**(ends.bob | ends.settings | {"bind": ends.address} | options))
+
+
+def test_the_blocks_are_the_delivery(ends, pool):
+    """Joined they are what was sent; then the outcome is there, and no descriptor more is open."""
+    before = None
+    for _ in range(2):
+        emitted = pool.submit(ends.emit, DATA * 20, name="it")
+        with stream_of(ends) as stream:
+            assert (stream.offer.name, stream.session.peer) == ("it", "alice")
+            assert stream.delivered is None
+            assert b"".join(stream) == DATA * 20
+            assert next(stream, None) is None
+        assert stream.delivered.blake3 == emitted.result(PATIENCE).blake3
+        gc.collect()
+        now = len(os.listdir("/proc/self/fd"))
+        assert before is None or now <= before
+        before = now
+
+
+def test_an_empty_delivery_has_no_block(ends, pool):
+    """It ends at once, in order."""
+    emitted = pool.submit(ends.emit, b"")
+    with stream_of(ends) as stream:
+        assert list(stream) == []
+    assert emitted.result(PATIENCE).bytes == 0
+
+
+@pytest.mark.parametrize("data", [b"one block", DATA * 50])
+def test_leaving_early_tells_the_emitter(ends, pool, data):
+    """A `break` is no success at the other side, not even after what was the last block."""
+    emitted = pool.submit(ends.emit, data)
+    with stream_of(ends) as stream:
+        for _ in stream:
+            break
+    assert isinstance(emitted.exception(PATIENCE), selo.PeerFault | selo.SessionError)
+    assert stream.delivered is None
+    with pytest.raises(selo.MisuseError):
+        next(stream)
+
+
+def test_an_exception_in_the_block_tells_the_emitter(ends, pool):
+    """The program's own exception comes through, and the Emitter fails."""
+    emitted = pool.submit(ends.emit, DATA * 50)
+    with pytest.raises(ZeroDivisionError), stream_of(ends) as stream:  # noqa: PT012
+        for _ in stream:
+            raise ZeroDivisionError
+    assert isinstance(emitted.exception(PATIENCE), selo.SeloError)
+
+
+def test_leaving_before_anybody_came_ends_at_once(ends):
+    """Nobody is waited for."""
+    with stream_of(ends):
+        pass
+
+
+def test_nobody_comes_out_of_the_iteration(ends):
+    """An UnreachableError in time, from each way of asking."""
+    settings = replace(ends.settings["settings"], receive_wait=0.3)
+    with stream_of(ends, settings=settings) as stream:
+        for ask in (lambda: next(stream), lambda: stream.offer, lambda: stream.session):
+            with pytest.raises(selo.UnreachableError):
+                ask()
+
+
+def test_a_killed_emitter_is_no_end(ends):
+    """kill -9 in the middle: blocks came, then the loop raises a SessionError instead of ending."""
+    settings = replace(ends.settings["settings"], idle_limit=2.0, ping_interval=0.5)
+    count = 0
+    with Child(ends, "emit") as process, stream_of(ends, settings=settings) as stream:
+        with pytest.raises(selo.SessionError):  # noqa: PT012
+            for _ in stream:
+                count += 1
+                if count == 3:
+                    process.send_signal(signal.SIGKILL)
+        with pytest.raises(selo.SessionError):  # and it stays so
+            next(stream)
+    assert count >= 3
+    assert stream.delivered is None
+
+
+def test_a_stopped_emitter_is_found_out_by_its_silence(ends):
+    """One that is alive and says nothing ends the loop after `idle_limit`."""
+    settings = replace(ends.settings["settings"], idle_limit=1.5, ping_interval=0.5)
+    with Child(ends, "emit") as process, stream_of(ends, settings=settings) as stream:
+        next(stream)
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(selo.SessionError):
+            for _ in stream:
+                pass
