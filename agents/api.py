@@ -227,7 +227,8 @@ def as_source(data: Data, name: str | None) -> Source:
 
 
 def _refuse_text(data: object) -> None:
-    if isinstance(data, io.TextIOBase):
+    given: object = data  # no type above allows a text file, and people try
+    if isinstance(given, io.TextIOBase):
         raise MisuseError("cannot send a file in text mode; open it with 'rb'")
 
 

@@ -166,10 +166,13 @@ class Connecting:
         settings = terms.settings
         longest = min(settings.retry_max, settings.retry_min * 2 ** min(attempt, 16))
         pause = random.uniform(settings.retry_min, max(settings.retry_min, longest))
-        if deadline is not None and time.monotonic() + pause >= deadline:
-            raise NotReached(
-                self._peer.name, self._address, part.wait or 0.0, reason, terms.suite.name, part.awaited
-            )
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= settings.retry_min:
+                raise NotReached(
+                    self._peer.name, self._address, part.wait or 0.0, reason, terms.suite.name, part.awaited
+                )
+            pause = min(pause, left - settings.retry_min)
         terms.report(events.Waiting(self._address, reason))
         terms.stop.sleep(pause)
 

@@ -3,6 +3,8 @@
 UsageError
     SettingRefused, SettingsContradict, SettingMissing, UnknownSetting, SettingsFileRefused
     NoIdentity, IdentityExists, Exposed, PassphraseFileRefused
+    NoRotation, RotationUnderWay, HomeNotEmpty, BackupRefused, PassphraseRefused
+    ManyRefused, RotationUnfinished
     NameRefused, NoSuchPeer, PeerExists, PeerAlreadyPinned, NoSenders, OwnIdentity, PublicIdentityRefused
 LocalFault
     FileFault, FileDamaged
@@ -10,10 +12,10 @@ LocalFault
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from selo.errors import LocalFault, UsageError
+from selo.errors import LocalFault, SeloError, UsageError
 
 
 class SettingRefused(UsageError):
@@ -172,7 +174,7 @@ class PeerExists(UsageError):
         super().__init__(name, existing)
         self.name = name
         self.existing = existing
-        self.hint = f"if {existing} has a new identity, `selo trust remove {existing}` first"
+        self.hint = f"if {existing} has a new identity: selo trust rotate {existing} FILE"
 
     def __str__(self) -> str:
         if self.name == self.existing:
@@ -187,10 +189,94 @@ class PeerAlreadyPinned(UsageError):
         super().__init__(name, existing)
         self.name = name
         self.existing = existing
-        self.hint = f"to rename it, `selo trust remove {existing}` first"
+        self.hint = f"to call it otherwise: selo trust rename {existing} NAME"
 
     def __str__(self) -> str:
         return f"this identity is already known as {self.existing}"
+
+
+class ManyRefused(UsageError):
+    """Several identities that were to be pinned at once, and some cannot be; ``reasons`` are by name."""
+
+    def __init__(self, reasons: Mapping[str, SeloError]) -> None:
+        super().__init__(reasons)
+        self.reasons = dict(reasons)
+        self.hint = "mend or leave out those, and import again"
+
+    def __str__(self) -> str:
+        told = "; ".join(f"{name}: {error}" for name, error in self.reasons.items())
+        return f"nobody was added, for {len(self.reasons)} cannot be: {told}"
+
+
+class RotationUnfinished(UsageError):
+    """A peer with as many older identities as one may have."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(name, most)
+        self.name = name
+        self.most = most
+        self.hint = f"forget them with `selo trust rotate {name} --finish`"
+
+    def __str__(self) -> str:
+        return f"{self.name} has {self.most} older identities already"
+
+
+class NoRotation(UsageError):
+    """A rotation of our own identity that was never started."""
+
+    hint = "start one with `selo rotate --start`"
+
+    def __str__(self) -> str:
+        return "there is no next identity"
+
+
+class RotationUnderWay(UsageError):
+    """A rotation of our own identity that was started before."""
+
+    hint = "go on with `selo rotate --finish`, or drop it with `selo rotate --cancel`"
+
+    def __str__(self) -> str:
+        return "there is a next identity already"
+
+
+class HomeNotEmpty(UsageError):
+    """A home into which nothing can be restored, since something is in it."""
+
+    hint = "move it away first, or name another with --home"
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.home = home
+
+    def __str__(self) -> str:
+        return f"the home {self.home} is not empty"
+
+
+class BackupRefused(UsageError):
+    """A file that is no backup of a home."""
+
+    hint = "`selo backup FILE` writes one"
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source} is no backup: {self.reason}"
+
+
+class PassphraseRefused(UsageError):
+    """A passphrase that was not given, or cannot be one."""
+
+    hint = "type one, or name a file that holds it"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class NoSenders(UsageError):

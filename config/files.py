@@ -94,6 +94,18 @@ def write_file(path: Path, data: bytes) -> None:
         os.replace(draft, path)
 
 
+def rename_file(path: Path, new_path: Path) -> None:
+    """Give a file another name in its folder, for good; what had that name is replaced.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileFault: the system refused.
+    """
+    with _faults("rename", path, FileNotFoundError):
+        os.replace(path, new_path)
+        _sync_folder(new_path.parent)
+
+
 def remove_file(path: Path) -> None:
     """Remove a file for good.
 

@@ -3,6 +3,8 @@
 ~/.selo/               0700
     identity           0600  the private identity
     identity.pub       0600  the public identity, with our name for it
+    identity.next      0600  while it is rotated: the next one, and identity.next.pub
+    identity.old       0600  the one before the last rotation
     config.toml              settings, where somebody wrote some
     peers/             0700  the trust store (config/trust.py)
 """
@@ -98,6 +100,18 @@ class Home:
         return self.path / "identity.pub"
 
     @property
+    def next_identity_file(self) -> Path:
+        return self.path / "identity.next"
+
+    @property
+    def next_public_identity_file(self) -> Path:
+        return self.path / "identity.next.pub"
+
+    @property
+    def old_identity_file(self) -> Path:
+        return self.path / "identity.old"
+
+    @property
     def peers_folder(self) -> Path:
         return self.path / "peers"
 
@@ -143,6 +157,15 @@ class Home:
         write_file(self.public_identity_file, identity.public.to_text(name).encode())
         return identity
 
+    def require_no_identity(self) -> None:
+        """Refuse a home that has an identity, before a person is asked for anything.
+
+        Raises:
+            IdentityExists: it has.
+        """
+        if os.path.lexists(self.identity_file):
+            raise IdentityExists(self.path)
+
     def load_identity(self, passphrase: bytes | None = None) -> Identity:
         """The private identity.
 
@@ -162,7 +185,9 @@ class Home:
             hint = "bring it back from a copy, or make a new one in another home with --home"
             raise FileDamaged(self.identity_file, error.reason, hint) from error
         except PassphraseNeeded as error:
-            error.hint = "put it into a file and name that with --passphrase-file or SELO_PASSPHRASE_FILE"
+            error.hint = (
+                "run it at a terminal, or name its file with --passphrase-file or SELO_PASSPHRASE_FILE"
+            )
             raise
         self._require_public_half(identity.public)
         return identity

@@ -1,68 +1,41 @@
 """The trust store: the peers that we can name, each with its pinned identity.
 
-One file per peer, `peers/NAME.json`, holding exactly
-``{"version": 1, "may_send": bool, "identity": "<the public identity's text>"}``.
-Being in the store lets us address a peer; ``may_send`` lets it deliver to us.
-The name is ours: what a public identity suggests for itself authenticates nothing.
+One file per peer (config/peer.py). Being in the store lets us address a peer; ``may_send`` lets
+it deliver to us. The name is ours: what a public identity suggests for itself authenticates nothing.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from selo.config.errors import (
-    FileDamaged,
+    ManyRefused,
     NoSenders,
     NoSuchPeer,
     OwnIdentity,
     PeerAlreadyPinned,
     PeerExists,
+    RotationUnfinished,
 )
-from selo.config.files import list_folder, make_private_folder, read_file, remove_file, write_new_file
+from selo.config.files import (
+    list_folder,
+    make_private_folder,
+    read_file,
+    remove_file,
+    rename_file,
+    write_file,
+    write_new_file,
+)
 from selo.config.home import Home, checked_peer_name, is_name
-from selo.crypto.errors import MalformedIdentity
+from selo.config.peer import OLDER_MAX, Peer, decode_peer, encode_peer
 from selo.crypto.identity import PublicIdentity
+from selo.errors import SeloError, UsageError
 
-_VERSION = 1
+__all__ = ["Peer", "TrustStore"]
+
 _SUFFIX = ".json"
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Somebody whose identity we pinned under a name of ours."""
-
-    name: str
-    may_send: bool
-    identity: PublicIdentity
-    older: tuple[PublicIdentity, ...] = ()
-
-    @classmethod
-    def from_text(cls, name: str, text: str, *, may_send: bool = False) -> Peer:
-        """The peer of a public identity's text, under a name of ours, for programs that pin their own.
-
-        Raises:
-            NameRefused: it cannot be a name.
-            MalformedIdentity: the text is none of an identity.
-        """
-        checked_peer_name(name)
-        return cls(name, may_send, PublicIdentity.from_text(text)[0])
-
-    @property
-    def identities(self) -> tuple[PublicIdentity, ...]:
-        """All that are pinned under the name, the newest first."""
-        return (self.identity, *self.older)
-
-    def identity_of(self, fingerprint: bytes) -> PublicIdentity:
-        """The one of ``identities`` that has this fingerprint."""
-        return next(each for each in self.identities if each.fingerprint == fingerprint)
-
-    @property
-    def fingerprint(self) -> bytes:
-        """32 bytes."""
-        return self.identity.fingerprint
 
 
 class TrustStore:
@@ -88,8 +61,8 @@ class TrustStore:
         return [self._read(name) for name in self.names()]
 
     def by_fingerprint(self) -> dict[bytes, Peer]:
-        """All peers by their 32-byte fingerprints."""
-        return {peer.fingerprint: peer for peer in self.peers()}
+        """All peers by the 32-byte fingerprints of all their identities."""
+        return _by_fingerprint(self.peers())
 
     def get(self, name: str) -> Peer:
         """The peer of that name, to the letter.
@@ -110,8 +83,8 @@ class TrustStore:
         wanted = set(names or ())
         self._require_known(wanted)
         if wanted:  # nobody else's file is read, and none that is damaged gets in their way
-            return {peer.fingerprint: peer for peer in map(self._read, sorted(wanted))}
-        allowed = {peer.fingerprint: peer for peer in self.peers() if peer.may_send}
+            return _by_fingerprint(map(self._read, sorted(wanted)))
+        allowed = _by_fingerprint(peer for peer in self.peers() if peer.may_send)
         if not allowed:
             raise NoSenders
         return allowed
@@ -126,21 +99,100 @@ class TrustStore:
             PeerExists: the name is taken, or differs from a taken one in capitals only.
             PeerAlreadyPinned: the identity is in the store under another name.
         """
-        checked_peer_name(name)
-        if identity.fingerprint == self._home.load_public_identity()[0].fingerprint:
-            raise OwnIdentity
-        for existing in self.names():
-            if existing.lower() == name.lower():
-                raise PeerExists(name, existing)
-        pinned = self.by_fingerprint().get(identity.fingerprint)
-        if pinned is not None:
-            raise PeerAlreadyPinned(name, pinned.name)
+        self._require_new(name, identity)
         make_private_folder(self._home.peers_folder)
+        peer = Peer(name, may_send, identity)
         try:
-            write_new_file(self._file(name), _encode(identity, may_send))
+            write_new_file(self._file(name), encode_peer(peer))
         except FileExistsError:
             raise PeerExists(name, name) from None
-        return Peer(name, may_send, identity)
+        return peer
+
+    def add_all(self, identities: Mapping[str, PublicIdentity], *, may_send: bool = False) -> list[Peer]:
+        """Pin several under their names: all, or none if one cannot be. Who is known so is left alone.
+
+        What the disk refuses half-way leaves those before it pinned; the same call again does the rest.
+
+        Returns:
+            those who were not known.
+
+        Raises:
+            ManyRefused: with an error, as of ``add``, for each that cannot be pinned.
+        """
+        refused: dict[str, SeloError] = {}
+        names: dict[str, str] = {}
+        fingerprints: dict[bytes, str] = {}
+        known = self.by_fingerprint()
+        new: dict[str, PublicIdentity] = {}
+        for name, identity in identities.items():
+            pinned = known.get(identity.fingerprint)
+            if pinned is not None and pinned.name == name:
+                continue
+            try:
+                self._require_new(name, identity)
+                if (other := names.setdefault(name.lower(), name)) != name:
+                    raise PeerExists(name, other)
+                if (other := fingerprints.setdefault(identity.fingerprint, name)) != name:
+                    raise PeerAlreadyPinned(name, other)
+            except UsageError as error:
+                refused[name] = error
+            new[name] = identity
+        if refused:
+            raise ManyRefused(refused)
+        return [self.add(name, identity, may_send=may_send) for name, identity in new.items()]
+
+    def rotate(self, name: str, identity: PublicIdentity) -> Peer:
+        """Pin the peer's next identity beside those it has; from now on it is the first to be tried.
+
+        Raises:
+            NoSuchPeer: there is none of that name.
+            OwnIdentity: it is ours.
+            PeerAlreadyPinned: it is pinned already, under this or another name.
+            RotationUnfinished: ``OLDER_MAX`` older ones are there.
+        """
+        peer = self.get(name)
+        self._require_unpinned(name, identity)
+        if len(peer.older) == OLDER_MAX:
+            raise RotationUnfinished(name, OLDER_MAX)
+        return self._write(replace(peer, identity=identity, older=peer.identities))
+
+    def finish_rotation(self, name: str) -> Peer:
+        """Forget all identities of the peer but the newest.
+
+        Raises:
+            NoSuchPeer: there is none of that name.
+        """
+        return self._write(replace(self.get(name), older=()))
+
+    def set_may_send(self, name: str, may_send: bool) -> Peer:
+        """Let the peer deliver to us, or no longer.
+
+        Raises:
+            NoSuchPeer: there is none of that name.
+        """
+        return self._write(replace(self.get(name), may_send=may_send))
+
+    def rename(self, name: str, new_name: str) -> Peer:
+        """Give the peer another name. After a crash it has one of the two, or both.
+
+        Raises:
+            NoSuchPeer: there is none of that name.
+            NameRefused: the new one cannot be a name.
+            PeerExists: the new one is taken, or differs from a taken one (but this one) in capitals only.
+        """
+        peer = self.get(name)
+        checked_peer_name(new_name)
+        self._require_free(new_name, besides=name)
+        renamed = replace(peer, name=new_name)
+        if name.lower() == new_name.lower():  # the same file where the system does not tell capitals apart
+            rename_file(self._file(name), self._file(new_name))
+            return renamed
+        try:
+            write_new_file(self._file(new_name), encode_peer(renamed))
+        except FileExistsError:
+            raise PeerExists(new_name, new_name) from None
+        self.remove(name)
+        return renamed
 
     def remove(self, name: str) -> None:
         """Forget a peer, also one whose file is damaged.
@@ -154,6 +206,23 @@ class TrustStore:
         except FileNotFoundError:  # removed since it was listed
             raise NoSuchPeer(name, self.names()) from None
 
+    def _require_new(self, name: str, identity: PublicIdentity) -> None:
+        checked_peer_name(name)
+        self._require_free(name)
+        self._require_unpinned(name, identity)
+
+    def _require_free(self, name: str, besides: str | None = None) -> None:
+        for existing in self.names():
+            if existing.lower() == name.lower() and existing != besides:
+                raise PeerExists(name, existing)
+
+    def _require_unpinned(self, name: str, identity: PublicIdentity) -> None:
+        if identity.fingerprint == self._home.load_public_identity()[0].fingerprint:
+            raise OwnIdentity
+        pinned = self.by_fingerprint().get(identity.fingerprint)
+        if pinned is not None:
+            raise PeerAlreadyPinned(name, pinned.name)
+
     def _require_known(self, names: Iterable[str]) -> None:
         known = self.names()
         for name in names:
@@ -163,44 +232,17 @@ class TrustStore:
     def _read(self, name: str) -> Peer:
         path = self._file(name)
         try:
-            may_send, text = _decode(path, read_file(path))
+            return decode_peer(name, path, read_file(path))
         except FileNotFoundError:  # removed since it was listed
             raise NoSuchPeer(name, self.names()) from None
-        try:
-            identity, _ = PublicIdentity.from_text(text)
-        except MalformedIdentity as error:
-            raise _damaged(path, error.reason) from error
-        return Peer(name, may_send, identity)
+
+    def _write(self, peer: Peer) -> Peer:
+        write_file(self._file(peer.name), encode_peer(peer))
+        return peer
 
     def _file(self, name: str) -> Path:
         return self._home.peers_folder / f"{name}{_SUFFIX}"
 
 
-def _encode(identity: PublicIdentity, may_send: bool) -> bytes:
-    entry = {"version": _VERSION, "may_send": may_send, "identity": identity.to_text(None)}
-    return json.dumps(entry, indent=1).encode() + b"\n"
-
-
-def _decode(path: Path, data: bytes) -> tuple[bool, str]:
-    try:
-        entry = json.loads(data, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError):
-        raise _damaged(path, "it is not JSON, or names a key twice") from None
-    if not isinstance(entry, dict) or set(entry) != {"version", "may_send", "identity"}:
-        raise _damaged(path, "it needs exactly version, may_send and identity")
-    version, may_send, text = entry["version"], entry["may_send"], entry["identity"]
-    if type(version) is not int or version != _VERSION:  # True == 1 == 1.0
-        raise _damaged(path, f"this Selo knows version {_VERSION} of it only")
-    if not isinstance(may_send, bool) or not isinstance(text, str):
-        raise _damaged(path, "may_send is true or false, and identity is text")
-    return may_send, text
-
-
-def _damaged(path: Path, reason: str) -> FileDamaged:
-    return FileDamaged(path, reason, f"remove {path} and add the peer again")
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError(pairs)
-    return dict(pairs)
+def _by_fingerprint(peers: Iterable[Peer]) -> dict[bytes, Peer]:
+    return {identity.fingerprint: peer for peer in peers for identity in peer.identities}

@@ -59,9 +59,13 @@ class TrustError(SeloError):
 
 
 class SessionError(SeloError):
-    """An established session was cut or tampered with."""
+    """An established session was cut or tampered with.
+
+    ``outcome_unknown``: everything was sent, and whether the other side has stored it is not known.
+    """
 
     exit_status = 4
+    outcome_unknown: bool = False
 
 
 class UnreachableError(SeloError):

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from selo.agents.cli.common import read_passphrase
 from selo.agents.cli.findings import Finding, note, ok, problem, warning
+from selo.agents.cli.passphrase import read_passphrase
 from selo.config.errors import Exposed, FileDamaged, NoIdentity
 from selo.config.home import Home
 from selo.config.trust import Peer, TrustStore

@@ -6,19 +6,21 @@ warnings for a person, or, with --json, one JSON object per line and nothing els
 
 from __future__ import annotations
 
-import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from selo.agents.cli.passphrase import TRIES, ask, has_terminal, others_can_read, read_passphrase
 from selo.agents.cli.streams import write_error_line as write_error_line
 from selo.agents.cli.streams import write_event, write_output
 from selo.agents.cli.terminal import printable
-from selo.config.errors import FileFault, PassphraseFileRefused
-from selo.config.files import read_file
 from selo.config.home import Home
 from selo.config.settings import Settings
-from selo.crypto.errors import PassphraseNeeded
-from selo.crypto.identity import Identity
+from selo.crypto.errors import PassphraseNeeded, WrongPassphrase
+from selo.crypto.identity import Identity, PublicIdentity
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,56 +55,80 @@ class Context:
             write_error_line(f"selo: warning: {printable(text)}")
 
     def passphrase(self) -> bytes | None:
-        """The passphrase, or None when no passphrase file was named.
+        """The passphrase of the run's file, or None when no passphrase file was named.
 
         Raises:
             PassphraseFileRefused: its first line is empty.
             FileFault: it cannot be read.
         """
         path = self.settings.passphrase_file
-        if path is None:
-            return None
+        return None if path is None else self.passphrase_in(path)
+
+    def passphrase_in(self, path: Path) -> bytes:
+        """The passphrase in a file, with a warning if others can read it.
+
+        Raises:
+            PassphraseFileRefused, FileFault: see ``read_passphrase``.
+        """
         passphrase = read_passphrase(path)
-        if _others_can_read(path):
+        if others_can_read(path):
             self.warn(f"others on this machine can read the passphrase file {path} (chmod 600 {path})")
         return passphrase
 
     def load_identity(self) -> Identity:
-        """The home's private identity, under the passphrase of this run.
+        """The home's private identity, under the passphrase of this run or of the person at the terminal.
 
         Raises:
-            UsageError, LocalFault: see ``Home.load_identity`` and ``passphrase``.
+            UsageError, LocalFault: see ``Home.load_identity``, ``passphrase`` and ``ask``.
         """
+        return self.unlock()[0]
+
+    def unlock(self) -> tuple[Identity, bytes | None]:
+        """The same, and the passphrase that it is encrypted under, if it is."""
         passphrase = self.passphrase()
         try:
             identity = self.home.load_identity()
         except PassphraseNeeded:
-            return self.home.load_identity(passphrase)
+            return self.with_passphrase(self.home.load_identity, str(self.home.identity_file), passphrase)
         if passphrase is not None:
             self.warn("the identity is not encrypted; the passphrase was not needed")
-        return identity
+        return identity, None
 
+    def with_public(
+        self, load: Callable[[Home, bytes | None], tuple[PublicIdentity, str | None]]
+    ) -> tuple[tuple[PublicIdentity, str | None], bytes | None]:
+        """A public identity and its name, made again where its file was lost, which takes the private one."""
+        return self.with_passphrase_if_needed(
+            lambda given: load(self.home, given), str(self.home.identity_file)
+        )
 
-def read_passphrase(path: Path) -> bytes:
-    """The first line of a file, without its line end.
+    def with_passphrase_if_needed(
+        self, use: Callable[[bytes | None], T], what: str
+    ) -> tuple[T, bytes | None]:
+        """What ``use`` makes without a passphrase or, if it needs one, of this run's or of one asked for."""
+        passphrase = self.passphrase()
+        try:
+            return use(None), None
+        except PassphraseNeeded:
+            return self.with_passphrase(use, what, passphrase)
 
-    Raises:
-        PassphraseFileRefused: that is empty.
-        FileFault: the file cannot be read.
-    """
-    try:
-        data = read_file(path)
-    except FileNotFoundError as error:
-        raise FileFault.from_os("read", path, error) from None
-    passphrase = data.split(b"\n", 1)[0].removesuffix(b"\r")
-    if not passphrase:
-        raise PassphraseFileRefused(path, "has an empty first line")
-    return passphrase
+    def with_passphrase(
+        self, use: Callable[[bytes | None], T], what: str, passphrase: bytes | None
+    ) -> tuple[T, bytes | None]:
+        """What ``use`` makes of the passphrase of ``what``, which is asked for where none was given.
 
-
-def _others_can_read(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except OSError:  # gone since it was read: others cannot read it either
-        return False
-    return stat.S_ISREG(mode) and bool(mode & 0o044)
+        Raises:
+            WrongPassphrase: it was wrong, at the terminal ``TRIES`` times.
+            PassphraseNeeded: there was none, and there is nobody to ask.
+        """
+        if passphrase is not None or not has_terminal():
+            return use(passphrase), passphrase
+        for left in reversed(range(TRIES)):
+            passphrase = ask(f"passphrase for {printable(what)}: ")
+            try:
+                return use(passphrase), passphrase
+            except WrongPassphrase:
+                if not left:
+                    raise
+                self.note("wrong passphrase")
+        raise AssertionError("the last try returns or raises")

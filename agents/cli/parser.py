@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from selo import __version__
 from selo.agents.cli.grammar import BadCommandLine, Parser, general_options
 from selo.agents.cli.grammar_deliver import add_demo, add_emit, add_receive
-from selo.agents.cli.grammar_identity import add_id, add_keygen, add_trust
+from selo.agents.cli.grammar_identity import (
+    add_backup,
+    add_id,
+    add_keygen,
+    add_passphrase,
+    add_rotate,
+    add_trust,
+)
 from selo.agents.cli.grammar_operate import add_config, add_doctor
 
 __all__ = ["BadCommandLine", "make_parser", "parse_command_line"]
@@ -67,6 +74,9 @@ def make_parser() -> Parser:
     add_keygen(commands, general)
     add_id(commands, general)
     add_trust(commands, general)
+    add_passphrase(commands, general)
+    add_backup(commands, general)
+    add_rotate(commands, general)
     add_receive(commands, general)
     add_emit(commands, general)
     add_demo(commands, general)

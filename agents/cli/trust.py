@@ -1,4 +1,4 @@
-"""`selo trust add`, `list`, `show` and `remove`."""
+"""`selo trust`: the list of peers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,25 @@ from selo.agents.cli.common import Context
 from selo.agents.cli.identity import describe
 from selo.agents.cli.terminal import printable
 from selo.agents.cli.words import fingerprint_words
-from selo.config.errors import FileFault, PublicIdentityRefused
+from selo.config.errors import FileFault, ManyRefused, PublicIdentityRefused
 from selo.config.files import SIZE_MAX, read_file
+from selo.config.home import Home
 from selo.config.trust import Peer, TrustStore
 from selo.crypto.errors import MalformedIdentity
 from selo.crypto.identity import PublicIdentity
+from selo.errors import SeloError
+
+STANDARD_INPUT = "-"
 
 _SHORT_DIGITS = 16
 _COMPARE = """
 Compare these words with what `selo id` shows on {name}'s machine, by telephone or in
 person, not by the way the file came. If they differ: selo trust remove {name}"""
+_COMPARE_ROTATED = """
+Compare these words with what `selo id --next` (or, after its --finish, `selo id`) shows on {name}'s
+machine, by telephone or in person. When {name} has changed over: selo trust rotate {name} --finish"""
+_COMPARE_MANY = """
+Compare the words of each with what `selo id` shows on its machine, not by the way the files came."""
 
 
 def run(arguments: Namespace, context: Context) -> int:
@@ -28,20 +37,12 @@ def run(arguments: Namespace, context: Context) -> int:
     Raises:
         UsageError, LocalFault: see ``TrustStore``.
     """
-    store = TrustStore(context.home)
-    if arguments.action == "add":
-        _add(store, arguments, context)
-    elif arguments.action == "list":
-        _list(store, context)
-    elif arguments.action == "show":
-        _show(store, arguments.name, context)
-    else:
-        store.remove(arguments.name)
-        context.result(f"removed {arguments.name}", "peer-removed", name=arguments.name)
+    _ACTIONS[arguments.action](TrustStore(context.home), arguments, context)
     return 0
 
 
 def _add(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    context.with_public(Home.load_public_identity)  # asks for the passphrase where identity.pub was lost
     identity, suggested_name = _read_public_identity(arguments.file, context)
     peer = store.add(arguments.name, identity, may_send=arguments.may_send)
     text = f"added {peer.name}, {_rights(peer)}"
@@ -51,7 +52,7 @@ def _add(store: TrustStore, arguments: Namespace, context: Context) -> None:
     context.result(text, "peer-added", **_fields(peer), suggested_name=suggested_name)
 
 
-def _list(store: TrustStore, context: Context) -> None:
+def _list(store: TrustStore, _arguments: Namespace, context: Context) -> None:
     peers = store.peers()
     if not peers:
         context.note("no peer is known yet; `selo trust add NAME FILE` adds one")
@@ -61,13 +62,97 @@ def _list(store: TrustStore, context: Context) -> None:
         context.result(f"{peer.name:<{width}}  {_rights(peer):<12}  {short}", "peer", **_fields(peer))
 
 
-def _show(store: TrustStore, name: str, context: Context) -> None:
-    peer = store.get(name)
+def _show(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    peer = store.get(arguments.name)
+    text = f"name         {peer.name}\nrights       {_rights(peer)}\n{describe(peer.fingerprint)}"
+    for older in peer.older:
+        text += f"\n\nolder identity, still taken (`selo trust rotate {peer.name} --finish` ends that)"
+        text += f"\n{describe(older.fingerprint)}"
+    context.result(text, "peer", **_fields(peer))
+
+
+def _remove(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    store.remove(arguments.name)
+    context.result(f"removed {arguments.name}", "peer-removed", name=arguments.name)
+
+
+def _rename(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    peer = store.rename(arguments.name, arguments.new_name)
     context.result(
-        f"name         {peer.name}\nrights       {_rights(peer)}\n{describe(peer.fingerprint)}",
-        "peer",
+        f"renamed {arguments.name} to {peer.name}", "peer-renamed", old=arguments.name, **_fields(peer)
+    )
+
+
+def _allow(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    peer = store.set_may_send(arguments.name, arguments.action == "allow")
+    context.result(f"{peer.name} {_rights(peer)}", "peer-changed", **_fields(peer))
+
+
+def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    if arguments.finish:
+        peer = store.finish_rotation(arguments.name)
+        context.result(
+            f"{peer.name} has one identity\n{describe(peer.fingerprint)}", "peer-changed", **_fields(peer)
+        )
+        return
+    identity, _ = _read_public_identity(arguments.file or STANDARD_INPUT, context)
+    peer = store.rotate(arguments.name, identity)
+    context.result(
+        f"{peer.name} has a new identity, and the one before is still taken\n\n{describe(peer.fingerprint)}\n"
+        f"{_COMPARE_ROTATED.format(name=peer.name)}",
+        "peer-changed",
         **_fields(peer),
     )
+
+
+def _import(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    identities, suggested = _read_many(arguments.files, context)
+    added = store.add_all(identities, may_send=arguments.may_send)
+    for peer in added:
+        text = f"added {peer.name}, {_rights(peer)}"
+        if suggested[peer.name] not in (None, peer.name):
+            text += f"\n(it calls itself {printable(str(suggested[peer.name]))})"
+        fields = _fields(peer) | {"suggested_name": suggested[peer.name]}
+        context.result(f"{text}\n{describe(peer.fingerprint)}\n", "peer-added", **fields)
+    known = sorted(identities.keys() - {peer.name for peer in added})
+    context.note(f"{len(added)} added" + (f"; known already: {', '.join(known)}" if known else ""))
+    if added:
+        context.note(_COMPARE_MANY)
+
+
+def _read_many(given: list[str], context: Context) -> tuple[dict[str, PublicIdentity], dict[str, str | None]]:
+    """The identities of all files, and what they suggest as names, by the files' own names.
+
+    Raises:
+        ManyRefused: with the reason of each file that holds none.
+    """
+    identities: dict[str, PublicIdentity] = {}
+    suggested: dict[str, str | None] = {}
+    refused: dict[str, SeloError] = {}
+    for path in _files(given):
+        try:
+            if path.stem in identities:
+                raise PublicIdentityRefused(str(path), f"another file is called {path.stem} as well")
+            identities[path.stem], suggested[path.stem] = _read_public_identity(str(path), context)
+        except (PublicIdentityRefused, FileFault) as error:
+            refused[str(path)] = error
+    if refused:
+        raise ManyRefused(refused)
+    return identities, suggested
+
+
+def _files(given: list[str]) -> list[Path]:
+    """The files themselves, and the *.id of folders."""
+    files: list[Path] = []
+    for path in map(Path, given):
+        try:
+            inside = sorted(path.glob("*.id")) if path.is_dir() else [path]
+        except OSError as error:
+            raise FileFault.from_os("read", path, error) from error
+        if not inside:
+            raise PublicIdentityRefused(str(path), "there is no *.id file in it")
+        files += inside
+    return files
 
 
 def _rights(peer: Peer) -> str:
@@ -79,6 +164,7 @@ def _fields(peer: Peer) -> dict[str, object]:
         "name": peer.name,
         "may_send": peer.may_send,
         "fingerprint": peer.fingerprint.hex(),
+        "older": [older.fingerprint.hex() for older in peer.older],
         "words": fingerprint_words(peer.fingerprint),
     }
 
@@ -110,3 +196,16 @@ def _read_standard_input(context: Context) -> bytes:
         return sys.stdin.buffer.read(SIZE_MAX)
     except OSError as error:
         raise FileFault.from_os("read", "standard input", error) from error
+
+
+_ACTIONS = {
+    "add": _add,
+    "list": _list,
+    "show": _show,
+    "remove": _remove,
+    "rename": _rename,
+    "rotate": _rotate,
+    "import": _import,
+    "allow": _allow,
+    "deny": _allow,
+}

@@ -1,4 +1,4 @@
-"""What the tests of `selo doctor` share: to do what a finding says."""
+"""What the tests of the command line share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from pathlib import Path
 import pytest
 
 from selo.agents.cli.findings import Finding
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked for anything at the terminal of who runs the tests."""
+    monkeypatch.setattr("selo.agents.cli.passphrase.TERMINAL", "/dev/null/no-terminal")
 
 
 @pytest.fixture

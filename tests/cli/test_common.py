@@ -3,7 +3,8 @@ import json
 import pytest
 
 from selo.agents.cli import common
-from selo.agents.cli.common import Context, read_passphrase
+from selo.agents.cli.common import Context
+from selo.agents.cli.passphrase import read_passphrase
 from selo.config.errors import FileFault, PassphraseFileRefused
 from selo.config.home import Home
 from selo.config.settings import load_settings

@@ -7,6 +7,7 @@ import pytest
 from selo.config.errors import (
     Exposed,
     FileDamaged,
+    ManyRefused,
     NameRefused,
     NoIdentity,
     NoSenders,
@@ -14,6 +15,7 @@ from selo.config.errors import (
     OwnIdentity,
     PeerAlreadyPinned,
     PeerExists,
+    RotationUnfinished,
 )
 from selo.config.home import Home
 from selo.config.trust import TrustStore
@@ -71,7 +73,7 @@ def test_a_pinned_identity_is_never_replaced(store, identities):
     store.add("bob", identities[0])
     with pytest.raises(PeerExists) as refused:
         store.add("bob", identities[1])
-    assert "remove bob" in refused.value.hint
+    assert "rotate bob FILE" in refused.value.hint
     assert store.get("bob").identity == identities[0]
 
 
@@ -245,3 +247,111 @@ def test_without_an_identity_nobody_is_trusted(tmp_path, identities):
     for act in (store.names, lambda: store.add("bob", identities[0])):
         with pytest.raises(NoIdentity):
             act()
+
+
+def test_a_rotating_peer_is_known_by_both_identities(store, identities):
+    """The newest first; both deliver and both are found, until the rotation is finished."""
+    old, new, _ = identities
+    store.add("bob", old, may_send=True)
+    bob = store.rotate("bob", new)
+    assert (bob.identity, bob.older, bob.may_send) == (new, (old,), True)
+    assert set(store.senders()) == set(store.by_fingerprint()) == {old.fingerprint, new.fingerprint}
+    assert set(store.senders(["bob"])) == {old.fingerprint, new.fingerprint}
+    assert store.finish_rotation("bob").identities == (new,)
+    assert set(store.senders()) == {new.fingerprint}
+
+
+def test_an_identity_is_pinned_once(store, identities):
+    """Not again as the next one of the same or of another peer, and ours not at all."""
+    old, new, other = identities
+    store.add("bob", old)
+    store.add("carol", other)
+    store.rotate("bob", new)
+    for name, identity in (("bob", new), ("bob", old), ("bob", other), ("carol", old)):
+        with pytest.raises(PeerAlreadyPinned):
+            store.rotate(name, identity)
+    for identity in (old, new):
+        with pytest.raises(PeerAlreadyPinned):
+            store.add("dave", identity)
+    with pytest.raises(OwnIdentity):
+        store.rotate("bob", store._home.load_public_identity()[0])
+    with pytest.raises(NoSuchPeer):
+        store.rotate("nobody", new)
+
+
+def test_rotations_do_not_pile_up(store, make_home):
+    """More than three older identities mean that somebody forgot to finish."""
+    store.add("bob", make_home("bob0").load_public_identity()[0])
+    for n in range(3):
+        store.rotate("bob", make_home(f"bob{n + 1}").load_public_identity()[0])
+    with pytest.raises(RotationUnfinished) as refused:
+        store.rotate("bob", make_home("bob4").load_public_identity()[0])
+    assert "--finish" in refused.value.hint
+
+
+def test_a_right_can_be_given_and_taken(store, identities):
+    """Nothing else changes, also while the peer rotates."""
+    store.add("bob", identities[0])
+    store.rotate("bob", identities[1])
+    before = store.get("bob")
+    assert store.set_may_send("bob", True).may_send is True
+    assert store.get("bob").identities == before.identities
+    assert store.set_may_send("bob", False) == before
+
+
+@pytest.mark.parametrize("new", ["robert", "Bob", "BOB"])
+def test_a_peer_can_be_renamed(new, store, identities):
+    """Also to the same name in other capitals; rights and identities stay."""
+    store.add("bob", identities[0], may_send=True)
+    store.rotate("bob", identities[1])
+    before = store.get("bob")
+    renamed = store.rename("bob", new)
+    assert store.names() == [new]
+    assert store.get(new) == renamed
+    assert (renamed.identities, renamed.may_send) == (before.identities, True)
+
+
+def test_a_name_is_not_taken_from_another(store, identities):
+    """A name that is taken, or no name, changes nothing."""
+    store.add("bob", identities[0])
+    store.add("carol", identities[1])
+    for new, error in (
+        ("carol", PeerExists),
+        ("Carol", PeerExists),
+        ("../x", NameRefused),
+        ("", NameRefused),
+    ):
+        with pytest.raises(error):
+            store.rename("bob", new)
+    with pytest.raises(NoSuchPeer):
+        store.rename("nobody", "somebody")
+    assert store.names() == ["bob", "carol"]
+
+
+def test_many_are_pinned_at_once(store, identities):
+    """All of them; who is known so already stays as it is."""
+    store.add("bob", identities[0], may_send=True)
+    added = store.add_all(dict(zip(["bob", "carol", "dave"], identities, strict=True)))
+    assert [peer.name for peer in added] == ["carol", "dave"]
+    assert store.names() == ["bob", "carol", "dave"]
+    assert store.get("bob").may_send
+    assert store.add_all({"bob": identities[0]}) == []
+
+
+def test_of_many_all_or_none(store, identities):
+    """One that cannot be pinned keeps the others out, and each is told with its reason."""
+    bob, carol, dave = identities
+    store.add("bob", bob)
+    cases = [
+        {"bob": carol, "dave": dave},
+        {"robert": bob, "dave": dave},
+        {"me": store._home.load_public_identity()[0], "dave": dave},
+        {"../x": carol, "dave": dave},
+        {"carol": carol, "Carol": dave},
+        {"carol": carol, "carolina": carol},
+    ]
+    for case in cases:
+        with pytest.raises(ManyRefused) as refused:
+            store.add_all(case)
+        assert len(refused.value.reasons) == 1
+        assert store.names() == ["bob"]
