@@ -90,7 +90,12 @@ BY_PLACE: Final[dict[tuple[str, str], Any]] = {
     ("keygen", "name"): ANYTHING,
     ("receive", "receive_from"): PEER,
     ("trust add", "name"): ANYTHING,
+    ("trust allow", "name"): PEER,
+    ("trust deny", "name"): PEER,
     ("trust remove", "name"): PEER,
+    ("trust rename", "name"): PEER,
+    ("trust rename", "new_name"): ANYTHING,
+    ("trust rotate", "name"): PEER,
     ("trust show", "name"): PEER,
 }
 

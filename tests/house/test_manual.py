@@ -15,7 +15,7 @@ PEERS = ("alice", "bob", "bob.home")
 # A line, where the cursor is at its end, and all that may follow; every shell says the same.
 LINES = {
     "selo tr": {"trust"},
-    "selo trust ": {"add", "list", "show", "remove"},
+    "selo trust ": {"add", "list", "show", "remove", "rename", "rotate", "import", "allow", "deny"},
     "selo --json trust s": {"show"},
     "selo trust show ": set(PEERS),
     "selo trust remove b": {"bob", "bob.home"},
