@@ -76,8 +76,8 @@ class HoldLimitExceeded(SinkFault):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            "standard output",
-            f"the stream is longer than the {limit:,} bytes that are held back at most",
+            "the stream",
+            f"it is longer than the {limit:,} bytes that are held back at most",
             "--hold-limit SIZE allows more; nothing was handed on",
             for_peer=f"it holds back {limit:,} bytes at most",
         )

@@ -264,7 +264,7 @@ def test_the_facts_are_the_same_on_both_sides(ends):
 
 
 def test_several_run_at_once_and_leave_no_descriptor(ends):
-    """Four deliveries in one process, from asyncio; once collected, as many descriptors are open as before."""
+    """Four deliveries at once, from asyncio; once collected, as many descriptors are open as before."""
 
     def pair(number):
         address = f"{ends.address}{number}"

@@ -163,3 +163,26 @@ def emit(start: Start, homes: Homes) -> Callable[..., Process]:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts small file systems in memory."""
+    folders: list[Path] = []
+
+    def mount(*options: str) -> Path:
+        folder = tmp_path / "mounted"
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", ",".join(("size=1m", *options)), "selo-tests", folder],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -140,6 +140,45 @@ def test_a_reader_that_quits_costs_the_receipt(held) -> None:
     assert (emitter.end(), receiver.end()) == (1, 1)
 
 
+def test_a_full_disk_under_the_spool_is_told_on_both_sides(
+    start, homes, mounted, tmp_path, monkeypatch
+) -> None:
+    """ENOSPC where the stream is held: 1 on both sides, the place is named, nothing is released."""
+    monkeypatch.setenv("TMPDIR", str(mounted()))
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        receiver = start(
+            *("receive", "--bind", "tcp://127.0.0.1:0", "--hold", "-"), home=homes.bob, stdout=file
+        )
+        address = receiver.wait_for("listening")["address"]
+        emitter = start(
+            *("emit", "--to", "bob", "--connect", address), home=homes.alice, stdin=subprocess.PIPE
+        )
+        with suppress(BrokenPipeError):
+            finish(emitter, bytes(4 * MIB))
+        assert (emitter.end(), receiver.end()) == (1, 1)
+    assert "TMPDIR" in receiver.message
+    assert "no space left" in receiver.message
+    assert str(tmp_path) not in emitter.message
+    assert out.read_bytes() == b""
+
+
+def test_an_interrupt_during_the_release_does_not_cut_it(held) -> None:
+    """The stream is whole and the reader has begun to act on it: what is left to do is done."""
+    read, write = os.pipe()
+    emitter, receiver = held(stdout=write)
+    os.close(write)
+    data = os.urandom(2 * MIB)
+    finish(emitter, data)
+    got = bytearray(os.read(read, 1))
+    receiver.kill(signal.SIGINT)
+    while block := os.read(read, MIB):
+        got += block
+    os.close(read)
+    assert (emitter.end(), receiver.end()) == (0, 0)
+    assert got == data
+
+
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 command here")
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_database_gets_the_whole_dump_or_none_of_it(cut, held, tmp_path) -> None:

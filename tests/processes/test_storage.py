@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,29 +20,6 @@ def inbox(tmp_path: Path) -> Path:
     path = tmp_path / "outside" / "inbox"
     path.mkdir(parents=True)
     return path
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mounts small file systems in memory."""
-    folders: list[Path] = []
-
-    def mount(*options: str) -> Path:
-        folder = tmp_path / "mounted"
-        folder.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", ",".join(("size=1m", *options)), "selo-tests", folder],
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
-        folders.append(folder)
-        return folder
-
-    yield mount
-    for folder in folders:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def parcel(tmp_path: Path, size: int) -> Path:
