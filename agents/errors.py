@@ -306,7 +306,7 @@ class NotReached(UnreachableError):
 class OutputIsTerminal(UsageError):
     """A stream that would be written to a terminal, which would obey what a peer put into it."""
 
-    hint = "name a file with --output FILE, or pipe it on: selo receive ... - | less"
+    hint = "name a file (selo receive --output FILE, selo backup FILE), or pipe it on"
 
     def __str__(self) -> str:
         return "standard output is a terminal"

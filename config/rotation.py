@@ -97,19 +97,35 @@ def finish_rotation(home: Home, passphrase: bytes | None = None) -> PublicIdenti
             or, if the system refused half-way, what was begun can be done again.
     """
     home.require_private()
-    public = Identity.from_bytes(
-        _next_private(home), passphrase
-    ).public  # nobody changes to what he cannot open
+    if not home.next_identity_file.exists() and home.next_public_identity_file.exists():
+        return _finish_cut_rotation(home, passphrase)
+    # Nobody changes to what he cannot open.
+    public = Identity.from_bytes(_next_private(home), passphrase).public
     if load_next_public_identity(home, passphrase)[0] != public:
         raise FileDamaged(
             home.next_public_identity_file,
             "it does not belong to the private identity beside it",
             "cancel the rotation and start again",
         )
-    write_file(home.old_identity_file, read_private_file(home.identity_file))
+    with suppress(FileNotFoundError):  # lost: then the next one is all the more welcome
+        write_file(home.old_identity_file, read_private_file(home.identity_file))
     # Without it the home makes it again from the private one; beside another private one it would be damage.
     _forget(home.public_identity_file)
     rename_file(home.next_identity_file, home.identity_file)
+    rename_file(home.next_public_identity_file, home.public_identity_file)
+    return public
+
+
+def _finish_cut_rotation(home: Home, passphrase: bytes | None) -> PublicIdentity:
+    """What a crash before the last step left to do; a public half that is another's is dropped."""
+    text = read_file(home.next_public_identity_file).decode("ascii", "replace")
+    public = home.load_identity(passphrase).public
+    try:
+        if PublicIdentity.from_text(text)[0] != public:
+            raise NoRotation
+    except (MalformedIdentity, NoRotation):
+        _forget(home.next_public_identity_file)
+        raise NoRotation from None
     rename_file(home.next_public_identity_file, home.public_identity_file)
     return public
 

@@ -90,6 +90,10 @@ def backup(arguments: Namespace, context: Context) -> int:
     elif protection is None:
         protection = context.passphrase() or ask_new("the backup")
     data = make_backup(context.home, identity, protection)
+    if context.home.next_identity_file.exists():
+        context.warn(
+            "a rotation is under way: the next identity is not in the backup; make another when it is over"
+        )
     if to_output:
         write_output(data.decode("ascii"), end="")
         return 0
@@ -170,6 +174,8 @@ def _start(context: Context) -> None:
 def _read(file: str) -> bytes:
     try:
         if file == STANDARD:
+            if sys.stdin is None:
+                raise FileFault("read", "standard input", "it is closed")
             return sys.stdin.buffer.read(BACKUP_MAX + 1)
         with open(file, "rb") as opened:
             return opened.read(BACKUP_MAX + 1)

@@ -183,3 +183,44 @@ def complete(step: str, home: Home) -> None:
     public = finish_rotation(home)
     assert home.load_identity().public == public
     assert home.load_public_identity()[0] == public
+
+
+def test_a_cut_finish_can_be_done_again(make_home, monkeypatch):
+    """Cut before its last step, --finish brings the public half, with its name, to its place."""
+    home = make_home("alice")
+    public = start_rotation(home, None)
+    real = rotation.rename_file
+
+    def cut(path, new_path):
+        if path == home.next_public_identity_file:
+            raise Crash
+        real(path, new_path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "rename_file", cut)
+        with pytest.raises(Crash):
+            finish_rotation(home)
+    assert home.load_identity().public == public
+    assert finish_rotation(home) == public
+    assert home.load_public_identity() == (public, "alice")
+    with pytest.raises(NoRotation):
+        finish_rotation(home)
+
+
+def test_a_stale_public_half_finishes_nothing(home, make_home):
+    """One that belongs to nothing is dropped, and the identity stays."""
+    before = home.load_identity().public
+    for stale in (make_home("other").public_identity_file.read_bytes(), b"nothing"):
+        home.next_public_identity_file.write_bytes(stale)
+        with pytest.raises(NoRotation):
+            finish_rotation(home)
+        assert home.load_identity().public == before
+        assert home.load_public_identity() == (before, "alice")
+
+
+def test_a_lost_identity_can_be_replaced_by_the_next(home):
+    """The present one is gone, the next one is there: --finish still makes a whole home."""
+    public = start_rotation(home, None)
+    home.identity_file.unlink()
+    assert finish_rotation(home) == public
+    assert home.load_identity().public == public
