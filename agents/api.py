@@ -14,6 +14,7 @@ from functools import partial
 from typing import BinaryIO, TypeAlias
 
 from selo.agents import events
+from selo.agents.arguments import known_peers, require
 from selo.agents.emitter import Emitter
 from selo.agents.facts import SessionFacts
 from selo.agents.launcher import Emitting, Receiving, RoleReport, SyncPipe
@@ -82,6 +83,8 @@ def emit(
         MisuseError: not exactly one of ``connect`` and ``bind``, or data of another kind.
         Interrupted: ``stop`` was requested.
     """
+    require(identity, Identity, "identity", "what load_identity gives")
+    require(to, Peer, "to", "what load_peer gives")
     terms = _terms(settings, report, on_session, stop)
     emitter = Emitter(identity=identity, peer=to, source=as_source(data, name), terms=terms)
     with meeting(connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings) as place:
@@ -137,6 +140,7 @@ def open_stream(
     bind: str | None = None,
     settings: Settings | None = None,
     report: events.Report = events.ignore,
+    stop: Stop | None = None,
 ) -> Stream:
     """Take one delivery as an iterator of its blocks.
 
@@ -147,12 +151,12 @@ def open_stream(
     Args:
         identity, senders, connect, bind, settings: as for ``receive``.
         report: called with events, from the stream's own thread.
+        stop: as for ``receive``; the iteration then raises Interrupted.
 
     Raises:
         LocalFault: the address cannot be bound.
         UsageError, MisuseError: as for ``receive``. All other errors come out of the iteration.
     """
-    stop = Stop()
     passage = Passage()
     terms = _terms(settings, report, passage.on_session, stop)
     receiver = _receiver(identity, senders, lambda _sender: passage, terms)
@@ -233,15 +237,24 @@ def _refuse_text(data: object) -> None:
 
 
 def _file_source(file: object, read: Callable[[int], bytes], name: str | None) -> Source:
+    # The descriptor of anything else, a gzip.GzipFile say, does not hold what its read gives.
+    raw = getattr(file, "raw", file)
+    if isinstance(file, io.FileIO | io.BufferedReader) and isinstance(raw, io.FileIO):
+        descriptor = _unread_descriptor(file)
+        if descriptor is not None:
+            return DescriptorSource(descriptor, name, shown_as=str(raw.name))
+    return IterableSource(_blocks(read), name)
+
+
+def _unread_descriptor(file: io.FileIO | io.BufferedReader) -> int | None:
+    """The descriptor, unless the object has read ahead of it: then what it holds is not all there is."""
     try:
-        descriptor: int = file.fileno()  # type: ignore[attr-defined]
-        position: int = file.tell()  # type: ignore[attr-defined]
-        buffered = os.lseek(descriptor, 0, os.SEEK_CUR) != position
-    except (AttributeError, OSError):  # no descriptor, or one without a position, as a pipe's
-        descriptor, buffered = -1, True
-    if buffered:  # what the object has read ahead is not in the descriptor any more
-        return IterableSource(_blocks(read), name)
-    return DescriptorSource(descriptor, name, shown_as=str(getattr(file, "name", "the file")))
+        descriptor = file.fileno()
+        return descriptor if os.lseek(descriptor, 0, os.SEEK_CUR) == file.tell() else None
+    except OSError:  # without a position, as a pipe's: nobody can tell
+        return None
+    except ValueError as error:
+        raise MisuseError("a file that is closed") from error
 
 
 def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -252,13 +265,15 @@ def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _sink_maker(into: Target, overwrite: bool) -> MakeSink:
+    if not callable(into):
+        require(into, (str, os.PathLike), "into", "a path or a callable")
     return partial(_sink, into, overwrite)
 
 
 def _sink(into: Target, overwrite: bool, sender: str) -> Sink:
     if callable(into):
         return CallableSink(into)
-    if os.path.isdir(into):
+    if os.path.isdir(into) or os.fspath(into).endswith(os.sep):
         return FolderSink(into, sender=sender, overwrite=overwrite)
     return FileSink(into, overwrite=overwrite)
 
@@ -266,6 +281,7 @@ def _sink(into: Target, overwrite: bool, sender: str) -> Sink:
 def _receiver(
     identity: Identity, senders: Peer | Collection[Peer], make_sink: MakeSink, terms: Terms
 ) -> Receiver:
+    require(identity, Identity, "identity", "what load_identity gives")
     known = {each.fingerprint: peer for peer in _peers(senders) for each in peer.identities}
     if not known:
         raise MisuseError("a Receiver needs somebody who may send")
@@ -273,7 +289,7 @@ def _receiver(
 
 
 def _peers(peers: Peer | Collection[Peer]) -> list[Peer]:
-    return [peers] if isinstance(peers, Peer) else list(peers)
+    return known_peers(peers, "senders")
 
 
 def _terms(
@@ -283,8 +299,9 @@ def _terms(
     stop: Stop | None,
 ) -> Terms:
     return Terms(
-        settings=settings or load_settings(),
-        stop=stop or Stop(),
+        settings=require(settings, Settings, "settings", "what load_settings gives", optional=True)
+        or load_settings(),
+        stop=require(stop, Stop, "stop", "a selo.Stop", optional=True) or Stop(),
         report=report,
         on_session=on_session or (lambda _facts: None),
     )

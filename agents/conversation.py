@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 
 from selo.agents import events
+from selo.agents.arguments import known_peers, require
 from selo.agents.dialogue import Dialogue
 from selo.agents.errors import ConversationCut, InternalFault, UnreadMessages
 from selo.agents.establish import HandshakeLink, establish_as_emitter, establish_as_receiver
@@ -42,6 +43,7 @@ class Conversation:
         """Who the other side is, and what binds other things to this session."""
         self._leg = leg
         self._stop = terms.stop
+        self._aborted = False
         self._end = end
         self._mailbox = Mailbox(outgoing_bytes=settings.window_bytes, wake=leg.wake)
         self._dialogue = Dialogue(
@@ -66,6 +68,7 @@ class Conversation:
             MisuseError: after ``finish`` or ``close``.
             SeloError: the conversation failed; see ``receive``.
         """
+        self._require_alive()
         # bytes(5) would be five zeros.
         self._mailbox.put(message if isinstance(message, bytes) else bytes(memoryview(message)))
 
@@ -79,6 +82,7 @@ class Conversation:
             ConversationCut (a SessionError): the session was cut or tampered with.
             PeerFault, LocalFault: one side could not go on; the other was told.
         """
+        self._require_alive()
         return self._mailbox.take(timeout)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -97,6 +101,8 @@ class Conversation:
             UnreadMessages (a MisuseError): the other side had more to say. It is told that we gave up.
             SeloError: the conversation failed.
         """
+        if self._aborted:
+            return
         self._mailbox.finish()
         unread = self._mailbox.wait_until_over()
         if unread:
@@ -105,7 +111,11 @@ class Conversation:
         self._thread.join()
 
     def abort(self) -> None:
-        """Give the conversation up; the other side is told. Does nothing once it is over."""
+        """Give the conversation up; the other side is told. Does nothing once it is over.
+
+        What is called afterwards raises MisuseError, but for ``close``, which has nothing left to do.
+        """
+        self._aborted = True
         self._stop.request()
         self._thread.join(ABORT_SECONDS)
 
@@ -119,6 +129,10 @@ class Conversation:
             self.close()
         else:
             self.abort()
+
+    def _require_alive(self) -> None:
+        if self._aborted:
+            raise MisuseError("a conversation that was given up")
 
     def _run(self) -> None:
         failure: BaseException | None = None
@@ -171,9 +185,13 @@ def converse(
         LocalFault: the address cannot be bound.
         MisuseError: not exactly one of ``connect`` and ``bind``.
     """
-    settings = settings or load_settings()
-    terms = Terms(settings=settings, stop=stop or Stop(), report=report)
-    known = [peers] if isinstance(peers, Peer) else list(peers)
+    settings = (
+        require(settings, Settings, "settings", "what load_settings gives", optional=True) or load_settings()
+    )
+    stop = require(stop, Stop, "stop", "a selo.Stop", optional=True) or Stop()
+    terms = Terms(settings=settings, stop=stop, report=report)
+    require(identity, Identity, "identity", "what load_identity gives")
+    known = known_peers(peers, "peers")
     if not known:
         raise MisuseError("a conversation needs a peer")
     side = _Side(identity, known, terms, Role.EMITTER if connect is not None else Role.RECEIVER)

@@ -66,7 +66,9 @@ class TargetExists(SinkFault):
 
     def __init__(self, target: str) -> None:
         super().__init__(
-            target, "it exists already", hint="choose another name, or allow it with --overwrite"
+            target,
+            "it exists already",
+            hint="choose another name, or allow it with --overwrite (overwrite=True)",
         )
         self.args = (target,)
 
@@ -332,7 +334,9 @@ class NobodyCame(UnreachableError):
         super().__init__(seconds, awaited)
         self.seconds = seconds
         self.awaited = awaited
-        self.hint = "--wait DURATION, or --wait forever, waits longer"
+        self.hint = (
+            f"--wait DURATION or forever ({'receive' if awaited == 'Emitter' else 'emit'}_wait) waits longer"
+        )
 
     def __str__(self) -> str:
         return f"no {self.awaited} came within {self.seconds:g} s"

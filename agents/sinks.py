@@ -7,6 +7,7 @@ under its final name before ``commit``.
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import select
@@ -75,7 +76,7 @@ class CallableSink:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         try:
             self._function(bytes(data))
-        except Exception as error:
+        except BaseException as error:  # its sys.exit() too: this thread is not its to end
             raise SinkFault("to the callable", f"it raised {type(error).__name__}") from error
 
     def commit(self) -> str | None:
@@ -172,12 +173,18 @@ class FolderSink:
         self._file: _PartialFile | None = None
 
     def open(self, offer: Offer) -> None:
-        name = checked_file_name(offer.name) if offer.name is not None else self._made_up_name()
+        name = checked_file_name(offer.name) if offer.name is not None else self._free_name()
         self._file = _PartialFile(self._folder / name, overwrite=self._overwrite)
         self._file.open(offer)
 
-    def _made_up_name(self) -> str:
-        return f"{self._sender}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(self._now()))}"
+    def _free_name(self) -> str:
+        """A made-up name that nothing has: two streams of one second are two files."""
+        stem = f"{self._sender}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(self._now()))}"
+        for name in itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2))):
+            if not os.path.lexists(self._folder / name):
+                self._overwrite = False  # whoever takes it in between keeps it
+                return name
+        raise AssertionError("there is always a next number")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert self._file is not None

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from selo.agents.bodies import NAME_MAX, Kind, Offer
 from selo.agents.errors import SourceFault
@@ -23,6 +23,9 @@ Block = bytes | bytearray | memoryview
 
 _PIPE_SIZE = 1 << 20
 """Bytes we ask the kernel to give an input pipe (its usual ceiling): fewer, larger records."""
+
+
+_END: Any = object()
 
 
 class Source(Protocol):
@@ -75,18 +78,32 @@ class IterableSource:
         self.offer = _offer(Kind.STREAM, name, None, "the iterable")
 
     def blocks(self, block_size: int) -> Iterator[Block]:
+        for chunk in self._chunks_or_fault():
+            # A generator may reuse its buffer, and we read ahead. Not bytes(chunk) of anything: an
+            # int, which is what bytes yield when they are iterated, would become that many zeros.
+            view = memoryview(chunk if isinstance(chunk, bytes) else bytes(_view(chunk)))
+            for start in range(0, len(view), block_size):
+                yield view[start : start + block_size]
+
+    def _chunks_or_fault(self) -> Iterator[Block]:
         try:
-            for chunk in self._chunks:
-                # A generator may reuse its buffer, and we read ahead. Not bytes(chunk) of anything: an
-                # int, which is what bytes yield when they are iterated, would become that many zeros.
-                view = memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
-                for start in range(0, len(view), block_size):
-                    yield view[start : start + block_size]
-        except Exception as error:
+            chunks = iter(self._chunks)
+            while (chunk := next(chunks, _END)) is not _END:
+                yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # its sys.exit() too: this thread is not its to end
             raise SourceFault("the iterable", f"it raised {type(error).__name__}") from error
 
     def cancel(self) -> None:
         """An iterable cannot be interrupted; its thread ends with the process."""
+
+
+def _view(chunk: Block) -> memoryview:
+    try:
+        return memoryview(chunk)
+    except TypeError as error:
+        raise SourceFault("the iterable", f"it gave {type(chunk).__name__} where bytes are due") from error
 
 
 class FileSource:

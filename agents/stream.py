@@ -10,11 +10,11 @@ from types import TracebackType
 
 from selo.agents import events
 from selo.agents.bodies import Offer
-from selo.agents.errors import InternalFault, SinkFault
+from selo.agents.errors import SinkFault
 from selo.agents.facts import SessionFacts
 from selo.agents.meeting import Meeting
 from selo.agents.receiver import Receiver
-from selo.errors import Interrupted, MisuseError, SeloError
+from selo.errors import MisuseError
 
 BLOCKS_AHEAD = 4
 """Blocks that wait for the program: the next one is there when it comes back from the last."""
@@ -96,10 +96,10 @@ class Stream:
         try:
             with self._end:
                 self.delivered = self._receiver.run(self._place)
-        except SeloError as error:
+        except (
+            BaseException
+        ) as error:  # of a callback of the program as well: it is raised where that iterates
             failure = error
-        except BaseException as error:
-            failure = InternalFault(error)
         self._passage.end(failure)
 
 
@@ -184,13 +184,15 @@ class Passage:
         with self._condition:
             if self._given_up:
                 raise MisuseError("a stream that was closed")
-            self._condition.wait_for(lambda: self._blocks or self._whole or self._over)
-            if not self._blocks:
+            self._condition.wait_for(lambda: self._blocks or self._whole or self._over or self._given_up)
+            if not self._blocks and not self._given_up:
                 self._drained = True
                 self._condition.notify_all()
                 self._condition.wait_for(lambda: self._over)
                 self._raise_failure()
                 return None
+            if self._given_up:  # by another thread, while this one waited: no end in order
+                raise MisuseError("a stream that was closed")
             block = self._blocks.popleft()
             self._condition.notify_all()
             return block
@@ -220,7 +222,5 @@ class Passage:
             self._condition.notify_all()
 
     def _raise_failure(self) -> None:
-        if isinstance(self._failure, Interrupted) and self._given_up:
-            return
         if self._failure is not None:
             raise self._failure

@@ -49,13 +49,13 @@ def load_peer(name: str, home: Folder = None) -> Peer:
 
 
 def load_senders(names: Iterable[str] | None = None, home: Folder = None) -> tuple[Peer, ...]:
-    """The named peers, or all that `--may-send` if none are named.
+    """The peers of these names (or of this one), or all that `--may-send` if none are named.
 
     Raises:
         UsageError: a name that nobody has, or nobody may send.
         LocalFault: the trust store cannot be read or is damaged.
     """
-    found = TrustStore(_home(home)).senders(names)
+    found = TrustStore(_home(home)).senders([names] if isinstance(names, str) else names)
     return tuple({peer.name: peer for peer in found.values()}.values())
 
 

@@ -139,6 +139,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Chosen]:
 
 
 def _from_flags(flags: Mapping[str, object]) -> dict[str, Chosen]:
+    for name in flags:
+        if name not in CATALOGUE:
+            raise UnknownSetting("a flag", name, nearest(name, CATALOGUE))
     return {
         name: _read(Origin(Source.FLAG, name), value) for name, value in flags.items() if value is not None
     }

@@ -24,6 +24,8 @@ DIRECTION_RECEIVER: Final = 0x52
 # Sizes that every suite shares.
 
 HASH_LENGTH: Final = 32
+EXPORT_MAX: Final = 255 * HASH_LENGTH
+"""Bytes: what one HKDF-Expand gives (RFC 5869, section 2.3)."""
 FINGERPRINT_LENGTH: Final = 32
 KEY_LENGTH: Final = 32
 TAG_LENGTH: Final = 32

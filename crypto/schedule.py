@@ -13,6 +13,7 @@ from selo.crypto.limits import (
     DIRECTION_EMITTER,
     DIRECTION_RECEIVER,
     EPOCH_BITS,
+    EXPORT_MAX,
     HASH_LENGTH,
     KEY_LENGTH,
     PROTOCOL_LABEL,
@@ -159,8 +160,13 @@ def export(secret: bytes, name: str, context: bytes, length: int) -> bytes:
     """exporter(label, ctx, n): keys for another use, bound to this session alone.
 
     Raises:
-        MisuseError: a label that is not ASCII or too long, or a length outside 1 .. 8160 bytes.
+        MisuseError: a label that is not ASCII or too long, a context that is not bytes, or a length
+            outside 1 .. 8160 bytes.
     """
-    if not name.isascii():
-        raise MisuseError("an exporter's label is ASCII")
+    if not isinstance(name, str) or not name.isascii():
+        raise MisuseError("an exporter's label is ASCII text")
+    if not isinstance(context, bytes):
+        raise MisuseError("an exporter's context is bytes")
+    if type(length) is not int or not 1 <= length <= EXPORT_MAX:
+        raise MisuseError(f"an exporter gives 1 to {EXPORT_MAX} bytes")
     return derive(derive(secret, name, b"", HASH_LENGTH), "exp", sha256(context), length)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from selo.agents.api import emit, open_stream, receive, run_agents
     from selo.agents.conversation import Conversation, converse
     from selo.agents.events import Delivered
+    from selo.agents.stop import Stop
     from selo.agents.stream import Stream
     from selo.config.keyring import load_identity, load_peer, load_senders
     from selo.config.settings import Settings, load_settings
@@ -62,7 +63,7 @@ __all__ = [
     "SessionError",
     "UnreachableError",
     "Interrupted",
-    "__version__",
+    "Stop",
 ]
 
 _HOME_OF = {
@@ -81,8 +82,9 @@ _HOME_OF = {
     "Delivered": "selo.agents.events",
     "Settings": "selo.config.settings",
     "load_settings": "selo.config.settings",
+    "Stop": "selo.agents.stop",
 }
-_HOME_OF |= {name: "selo.errors" for name in __all__ if name not in _HOME_OF and name != "__version__"}
+_HOME_OF |= {name: "selo.errors" for name in __all__ if name not in _HOME_OF}
 
 
 def __getattr__(name: str) -> object:

@@ -378,6 +378,24 @@ def test_meeting_errors_come_out_of_the_call(ends, parties) -> None:
     assert ends.errors["server"].exit_status == 3
 
 
+def test_what_was_given_up_is_over(ends) -> None:
+    """After abort the block is left quietly, and anything else is the program's mistake."""
+
+    def client() -> None:
+        with ends.connect() as talk:
+            talk.send(b"m")
+            talk.abort()
+            talk.abort()
+            for call in (lambda: talk.send(b"m"), talk.receive, lambda: list(talk)):
+                with pytest.raises(MisuseError, match="given up"):
+                    call()
+
+    ends.run(echo(ends), client)
+    assert "client" not in ends.errors
+    assert isinstance(ends.errors["server"], ConversationCut)
+    assert "given up by its user or its program" in str(ends.errors["server"])
+
+
 def test_a_request_to_stop_ends_a_wait_and_a_conversation(ends) -> None:
     """From any thread; whoever waits gets Interrupted, and the other side is told."""
     stop = Stop()

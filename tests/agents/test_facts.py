@@ -44,7 +44,13 @@ def test_security_exported_keys_are_bound_to_label_context_and_session(make_wire
     assert len({key, *different}) == 4
 
 
-@pytest.mark.parametrize(("label", "length"), [("é", 32), ("x" * 248, 32), ("x", 0), ("x", 8161)])
+@pytest.mark.parametrize(
+    ("label", "length"),
+    [
+        *(("é", 32), ("x" * 248, 32), (b"x", 32), (None, 32)),
+        *(("x", length) for length in (0, -1, 8161, 1 << 16, 1.5, True, None)),
+    ],
+)
 def test_an_export_that_cannot_be_is_the_callers_mistake(make_wire, deliver, label, length) -> None:
     """Labels are ASCII and short, lengths are what HKDF can make."""
     facts = deliver(make_wire("memory"), BytesSource(b"")).emitter.facts[0]

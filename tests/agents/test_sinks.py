@@ -355,23 +355,12 @@ def test_a_path_that_the_user_chose_ignores_the_peers_name(tmp_path: Path) -> No
 
 
 def test_a_stream_without_a_name_is_called_after_its_sender_and_the_time(tmp_path: Path) -> None:
-    """In UTC; the clock is the caller's."""
-    sink = FolderSink(tmp_path, sender="alice", now=lambda: 1_704_164_645.9)
-    target = store(sink, offer=Offer(Kind.STREAM, None, None))
-    assert target == str(tmp_path / "alice-20240102-030405")
-    assert files_in(tmp_path) == ["alice-20240102-030405"]
-
-
-def test_a_second_stream_of_the_same_second_replaces_nothing(tmp_path: Path) -> None:
-    """A made-up name is no leave to overwrite."""
-    for _ in range(2):
-        sink = FolderSink(tmp_path, sender="alice", now=lambda: 0.0)
-        if files_in(tmp_path):
-            with pytest.raises(TargetExists):
-                store(sink, b"second", Offer(Kind.STREAM, None, None))
-        else:
-            store(sink, b"first", Offer(Kind.STREAM, None, None))
-    assert (tmp_path / "alice-19700101-000000").read_bytes() == b"first"
+    """In UTC; the clock is the caller's. Two of one second are two files, whatever may be replaced."""
+    names = ["alice-20240102-030405", "alice-20240102-030405-2", "alice-20240102-030405-3"]
+    for name in names:
+        sink = FolderSink(tmp_path, sender="alice", overwrite=True, now=lambda: 1_704_164_645.9)
+        assert store(sink, offer=Offer(Kind.STREAM, None, None)) == str(tmp_path / name)
+    assert files_in(tmp_path) == names
 
 
 # Symbolic links

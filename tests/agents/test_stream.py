@@ -121,3 +121,44 @@ def test_a_stopped_emitter_is_found_out_by_its_silence(ends):
         with pytest.raises(selo.SessionError):
             for _ in stream:
                 pass
+
+
+def test_a_stream_that_another_thread_closes_has_no_end_in_order(ends, pool):
+    """The loop that was waiting raises; it never takes the closing for the end, however much had come."""
+    closed = threading.Event()
+
+    def slowly():
+        yield b"x" * 1000
+        closed.wait(PATIENCE)
+        yield b"y" * 1000
+
+    emitted = pool.submit(ends.emit, slowly())
+    stream = stream_of(ends)
+    assert next(stream) == b"x" * 1000
+    closing = threading.Timer(0.2, stream.close)
+    closing.start()
+    with pytest.raises(selo.MisuseError, match="closed"):
+        next(stream)
+    closed.set()
+    closing.join(PATIENCE)
+    assert isinstance(emitted.exception(PATIENCE), selo.SeloError)
+    assert stream.delivered is None
+
+
+def test_a_request_to_stop_ends_the_iteration(ends):
+    """With nobody there yet, from another thread: Interrupted, and the address is free again."""
+    for _ in range(2):
+        stop = selo.Stop()
+        threading.Timer(0.1, stop.request).start()
+        with stream_of(ends, stop=stop) as stream, pytest.raises(selo.Interrupted):
+            next(stream)
+
+
+def test_an_error_of_the_report_is_itself(ends):
+    """What a callback of the program raises comes out of the iteration as it is: it is no bug of ours."""
+
+    def report(_event):
+        raise KeyError("mine")
+
+    with stream_of(ends, report=report) as stream, pytest.raises(KeyError, match="mine"):
+        next(stream)
