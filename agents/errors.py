@@ -55,6 +55,11 @@ class SinkFault(LocalFault):
         """The same, from what the system said."""
         if isinstance(error, BrokenPipeError):
             return cls(target, "the program that reads it has ended")
+        if isinstance(error, FileNotFoundError):
+            words = words_of(error)
+            return cls(
+                target, words, "make the folder first", for_peer="the folder to store it in is not there"
+            )
         return cls(target, words_of(error))
 
     def __str__(self) -> str:
@@ -172,7 +177,10 @@ class DeliveryCut(SessionError):
                 "but no valid receipt came: the Receiver may or may not have stored them"
             )
         if self.role == "Emitter":
-            return f"the session was cut: {self.cause}; {self.done:,} bytes had been acknowledged"
+            return (
+                f"the session was cut: {self.cause}; the delivery is not complete, "
+                f"{self.done:,} bytes had been acknowledged"
+            )
         if not self.done:
             return f"the session was cut: {self.cause}; nothing was kept"
         return f"the session was cut: {self.cause}; {self.done:,} bytes were handed on and are not the whole"
@@ -261,7 +269,8 @@ class RefusedByPeer(TrustError):
         self.peer = peer
         self.fingerprint = fingerprint
         self.hint = (
-            f"on {peer}'s machine: selo trust add NAME --may-send, with what `selo id --export` prints here"
+            f"on {peer}'s machine: `selo trust allow NAME`, or, where we are not known yet,\n"
+            "`selo trust add NAME FILE --may-send` with what `selo id --export` prints here"
         )
 
     def __str__(self) -> str:

@@ -66,7 +66,9 @@ class HandshakeLink:
         """
         deadline = self.deadline(self.settings.handshake_deadline)
         ready = self.leg.wait(0.0, want_write=True)
-        while not (ready.readable or ready.writable):
+        while not ready.writable:
+            if ready.readable:
+                self.leg.try_receive()  # says why there is none
             ready = self._wait(deadline, "a connection", want_write=True)
 
     def send(self, message: bytes, deadline: Deadline) -> None:

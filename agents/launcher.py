@@ -15,8 +15,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
@@ -145,7 +145,8 @@ class SyncPipe:
             settings=self._settings,
         )
         child = self._context.Process(target=_run_agent, args=(order, theirs), name=f"selo {role}")
-        child.start()
+        with _unheard_interrupts():
+            child.start()
         theirs.close()
         self._children[role] = (child, ours)
 
@@ -189,6 +190,19 @@ class SyncPipe:
                 child.join()
             control.close()
         self._children.clear()
+
+
+@contextmanager
+def _unheard_interrupts() -> Iterator[None]:
+    """A child that starts in this block ignores Ctrl-C, which a terminal sends to all: its parent ends it."""
+    if threading.current_thread() is not threading.main_thread():  # nobody else may touch handlers
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)

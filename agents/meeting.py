@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from selo.agents import events
@@ -26,7 +26,7 @@ from selo.agents.facts import SessionFacts
 from selo.agents.stop import Stop
 from selo.config.settings import Settings
 from selo.config.trust import Peer
-from selo.crypto.errors import HandshakeError
+from selo.crypto.errors import HandshakeError, UnknownPeer
 from selo.crypto.handshake import Established, Role
 from selo.crypto.identity import PublicIdentity
 from selo.crypto.suites import CLASSIC, Suite
@@ -61,6 +61,8 @@ class Terms:
     suite: Suite = CLASSIC
     report: events.Report = events.ignore
     on_session: Callable[[SessionFacts], object] = lambda _facts: None
+    known: Mapping[bytes, str] = field(default_factory=dict)
+    """Our names for peers, by fingerprint: for reports of those who are known and not allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +212,7 @@ class Listening:
                     link.leg.close()
                     if refusals.note(link, error):
                         raise RefusedByPeer(" or ".join(self._names), part.fingerprint) from error
-                    self._refuse(_refusal(link, error, part), terms)
+                    self._refuse(_refusal(link, error, part, terms), terms)
                 except BaseException:
                     link.leg.close()
                     raise
@@ -244,9 +246,15 @@ def _cut_short(error: SeloError, settings: Settings) -> bool:
     return isinstance(error, HandshakeTimeout) and error.seconds < settings.handshake_deadline
 
 
-def _refusal(link: HandshakeLink, error: SeloError, part: Part) -> Refusal:
+def _refusal(link: HandshakeLink, error: SeloError, part: Part, terms: Terms) -> Refusal:
     """Why a handshake with somebody who came to us failed."""
     if link.awaits_acceptance and isinstance(error, LegClosed):
         reason = f"it proved itself, and refused us: does it trust {part.fingerprint.hex()}?"
+        return Refusal(link.leg.peer_address, reason, untrusted=True)
+    if isinstance(error, UnknownPeer) and error.fingerprint in terms.known:
+        name = terms.known[error.fingerprint]
+        reason = (
+            f"it says that it is {name}, who may not send in this run (`selo trust allow {name}`, `--from`)"
+        )
         return Refusal(link.leg.peer_address, reason, untrusted=True)
     return Refusal(link.leg.peer_address, str(error), untrusted=isinstance(error, TrustError))

@@ -236,7 +236,7 @@ def _reason(error: BaseException) -> Abort:
     if isinstance(error, SinkFault | WrongKind | MessageTooLong):
         return Abort(AbortCode.SINK, error.for_peer)
     if isinstance(error, Interrupted | KeyboardInterrupt):
-        return Abort(AbortCode.INTERRUPTED, "given up by its user or its program")
+        return Abort(AbortCode.INTERRUPTED, "interrupted by its user or its program")
     if isinstance(error, PeerMisbehaved | DigestMismatch):
         return Abort(AbortCode.PROTOCOL, str(error))
     return Abort(AbortCode.INTERNAL, "internal fault")

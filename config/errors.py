@@ -189,7 +189,11 @@ class PeerAlreadyPinned(UsageError):
         super().__init__(name, existing)
         self.name = name
         self.existing = existing
-        self.hint = f"to call it otherwise: selo trust rename {existing} NAME"
+        self.hint = (
+            f"to let it deliver: selo trust allow {existing}"
+            if name == existing
+            else f"to call it otherwise: selo trust rename {existing} {name}"
+        )
 
     def __str__(self) -> str:
         return f"this identity is already known as {self.existing}"
@@ -282,7 +286,7 @@ class PassphraseRefused(UsageError):
 class NoSenders(UsageError):
     """Nobody who could deliver anything to us."""
 
-    hint = "name the sender with `--from NAME`, or let a peer in for good with `selo trust add --may-send`"
+    hint = "name the sender with `--from NAME`, or let a known peer in for good with `selo trust allow NAME`"
 
     def __str__(self) -> str:
         return "no peer may send to us"

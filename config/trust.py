@@ -208,8 +208,9 @@ class TrustStore:
 
     def _require_new(self, name: str, identity: PublicIdentity) -> None:
         checked_peer_name(name)
-        self._require_free(name)
+        # First, so that who is known under this very name is told what can be meant by adding it again.
         self._require_unpinned(name, identity)
+        self._require_free(name)
 
     def _require_free(self, name: str, besides: str | None = None) -> None:
         for existing in self.names():

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from selo.agents.cli.findings import Finding, note, ok, problem, warning
-from selo.agents.cli.passphrase import read_passphrase
+from selo.agents.cli.passphrase import has_terminal, read_passphrase
 from selo.config.errors import Exposed, FileDamaged, NoIdentity
 from selo.config.home import Home
 from selo.config.trust import Peer, TrustStore
@@ -70,7 +70,7 @@ def identity(home: Home, passphrase_file: Path | None, selo: str) -> Iterator[Fi
     yield from _public_half(home, found.fingerprint, selo)
 
 
-_NAME_A_FILE = "export SELO_PASSPHRASE_FILE=FILE, whose first line is the passphrase"
+_NAME_A_FILE = "export SELO_PASSPHRASE_FILE=/path/of/a/file  # whose first line is the passphrase"
 
 
 def _public_half(home: Home, fingerprint: bytes, selo: str) -> Iterator[Finding]:
@@ -101,6 +101,10 @@ def _exposed(subject: str, error: Exposed) -> Finding:
 
 def _passphrase(path: Path | None) -> Generator[Finding, None, bytes | None]:
     """Also returns the passphrase, or None where there is no usable one."""
+    if path is None and has_terminal():
+        words = "the identity is encrypted: commands ask at the terminal, and a service needs a file"
+        yield note("passphrase", words, _NAME_A_FILE)
+        return None
     if path is None:
         yield problem(
             "passphrase", "the identity is encrypted, and no passphrase file is named", _NAME_A_FILE
@@ -132,7 +136,7 @@ def trust(home: Home, selo: str) -> Iterator[Finding]:
     if not peers:
         yield note("trust", "no peer is known: nothing can be sent or received", add)
     elif not senders:
-        yield note("trust", f"{_peers(len(peers))}, and none may send to us", f"{add} --may-send")
+        yield note("trust", f"{_peers(len(peers))}, and none may send to us", f"{selo} trust allow NAME")
     else:
         yield ok("trust", f"{_peers(len(peers))}, of which {senders} may send to us")
 

@@ -53,7 +53,11 @@ def _taken(error: BindFailed, url: str, number: int) -> Finding:
     if holder is not None:
         pid, words = holder
         if any(Path(word).name == "selo" for word in words[:3]):
-            return note("port", f"{url} is held by Selo itself (process {pid})", f"kill {pid}")
+            return note(
+                "port",
+                f"{url} is held by Selo itself (process {pid}): well, if that is your service",
+                f"kill {pid}",
+            )
     who = f", held by {Path(holder[1][0]).name} (process {holder[0]})" if holder and holder[1] else ""
     # Not our place to end somebody else's program: another address does as well.
     free = f"tcp://127.0.0.1:{free_port()}" if not number else f"{url.rpartition(':')[0]}:{free_port()}"

@@ -20,7 +20,8 @@ def settings(home: Home | None, environ: Mapping[str, str], flags: Mapping[str, 
     try:
         loaded = load(home, environ, flags)
     except SeloError as error:
-        yield problem("settings", str(error), _fix(error, home, flags))
+        words = f"{error} ({error.hint})" if error.hint else str(error)
+        yield problem("settings", words, _fix(error, home, flags))
         return
     for variable, likely in loaded.unknown:
         words = f"{variable} sets nothing" + (f"; did you mean {likely}?" if likely else "")
@@ -37,7 +38,9 @@ def _fix(error: SeloError, home: Home | None, flags: Mapping[str, object]) -> st
         return f"chmod {error.wanted:o} {shlex.quote(str(error.path))}"
     if home is not None and not _loads(home, {}):
         file = shlex.quote(str(home.settings_file))
-        return f"mv {file} {file}.old  # or edit the line"
+        return (
+            f"mv {file} {file}.old  # better: edit the line; the other settings of the file are gone with it"
+        )
     named = " ".join(dict.fromkeys(_VARIABLE.findall(str(error))))
     return f"unset {named}" if named and _loads(home, flags) else "selo doctor, without the option"
 

@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from selo.agents.cli.terminal import printable
 from selo.config.errors import FileFault, PassphraseFileRefused, PassphraseRefused
 from selo.config.files import read_file
 
@@ -65,6 +66,8 @@ def ask(prompt: str) -> bytes:
         return getpass.getpass(prompt).encode(errors="surrogateescape")
     except EOFError:
         raise PassphraseRefused("no passphrase was given") from None
+    except UnicodeDecodeError:  # without its cause, which would show what was typed
+        raise PassphraseRefused("what was typed is no text in UTF-8; a file can hold any bytes") from None
 
 
 def ask_new(what: str) -> bytes:
@@ -73,10 +76,12 @@ def ask_new(what: str) -> bytes:
     Raises:
         PassphraseRefused: there is no terminal; it was empty; or it was mistyped again and again.
     """
+    told = ""
     for _ in range(TRIES):
-        passphrase = ask(f"new passphrase for {what}: ")
+        passphrase = ask(f"{told}new passphrase for {printable(what)}: ")
         if not passphrase:
             raise PassphraseRefused("an empty passphrase protects nothing")
         if ask("the same again: ") == passphrase:
             return passphrase
+        told = "they differ; "
     raise PassphraseRefused(f"the two were different, {TRIES} times")

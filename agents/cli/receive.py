@@ -19,6 +19,7 @@ from selo.config.catalogue import STANDARD_OUTPUT
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
+from selo.errors import LocalFault
 
 
 def run(_arguments: Namespace, context: Context) -> int:
@@ -35,7 +36,13 @@ def run(_arguments: Namespace, context: Context) -> int:
     _warn_early(context)
     narrator = Narrator(context)
     with stop_on_signals() as stop:
-        terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
+        terms = Terms(
+            settings=settings,
+            stop=stop,
+            suite=suite_by_name(settings.suite),
+            report=narrator,
+            known=_names(context),
+        )
         try:
             receiver = Receiver(identity=identity, senders=senders, make_sink=make_sink, terms=terms)
             peers = {peer.name: peer for peer in senders.values()}.values()
@@ -50,6 +57,15 @@ def run(_arguments: Namespace, context: Context) -> int:
         finally:
             narrator.close()
     return 0
+
+
+def _names(context: Context) -> dict[bytes, str]:
+    """What we call the peers that we know; nothing where the list cannot be read, which may be no matter."""
+    try:
+        known = TrustStore(context.home).by_fingerprint()
+    except LocalFault:
+        return {}
+    return {fingerprint: peer.name for fingerprint, peer in known.items()}
 
 
 def _sink_maker(settings: Settings) -> MakeSink:
@@ -79,6 +95,8 @@ def _refuse_terminal(settings: Settings) -> None:
 def _warn_early(context: Context) -> None:
     """Say now what would fail only when somebody delivers; it may be mended until then."""
     output = context.settings.receive_output
+    if context.settings.receive_hold and output is None:
+        context.warn("--hold has nothing to do here: a file appears only when it is whole")
     if output == STANDARD_OUTPUT:
         return
     if output is not None:

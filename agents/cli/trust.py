@@ -59,7 +59,10 @@ def _list(store: TrustStore, _arguments: Namespace, context: Context) -> None:
     width = max((len(peer.name) for peer in peers), default=0)
     for peer in peers:
         short = peer.fingerprint.hex()[:_SHORT_DIGITS]
-        context.result(f"{peer.name:<{width}}  {_rights(peer):<12}  {short}", "peer", **_fields(peer))
+        rotating = f"  and {len(peer.older)} older" if peer.older else ""
+        context.result(
+            f"{peer.name:<{width}}  {_rights(peer):<18}  {short}{rotating}", "peer", **_fields(peer)
+        )
 
 
 def _show(store: TrustStore, arguments: Namespace, context: Context) -> None:
@@ -156,7 +159,7 @@ def _files(given: list[str]) -> list[Path]:
 
 
 def _rights(peer: Peer) -> str:
-    return "may send" if peer.may_send else "may not send"
+    return "may send to us" if peer.may_send else "may not send to us"
 
 
 def _fields(peer: Peer) -> dict[str, object]:

@@ -393,7 +393,7 @@ def test_what_was_given_up_is_over(ends) -> None:
     ends.run(echo(ends), client)
     assert "client" not in ends.errors
     assert isinstance(ends.errors["server"], ConversationCut)
-    assert "given up by its user or its program" in str(ends.errors["server"])
+    assert "interrupted by its user or its program" in str(ends.errors["server"])
 
 
 def test_a_request_to_stop_ends_a_wait_and_a_conversation(ends) -> None:

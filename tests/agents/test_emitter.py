@@ -173,3 +173,4 @@ def test_nobody_there_ends_with_5(deliver, parties, settings: Settings, make_wir
     run = deliver(wire, BytesSource(b"x"), emitter_settings=replace(settings, emit_wait=0.5))
     assert isinstance(run.emitter.error, NotReached)
     assert run.emitter.status == 5
+    assert not any(isinstance(event, events.Connected) for event in run.emitter.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import os
 import threading
 import time
@@ -62,7 +63,8 @@ def test_failing_agent_is_named_with_its_status(transport: str, tmp_path: Path) 
     with pytest.raises(AgentFailed) as caught:
         pipe.auto()
     assert caught.value.exit_status == 1
-    assert "no such file or directory" in str(caught.value)
+    # Who is heard first is chance: the Receiver, or the Emitter that it told.
+    assert re.search("no such file|is not there", str(caught.value))
     assert not multiprocessing.active_children()
 
 

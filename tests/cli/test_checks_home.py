@@ -128,7 +128,7 @@ def test_peers_are_counted(home, make_home):
     assert (found.level, found.fix) == (Level.NOTE, "selo trust add NAME FILE")
     TrustStore(home).add("bob", make_home("bob").load_identity().public)
     found = only(trust(home, "selo"))
-    assert (found.level, found.fix) == (Level.NOTE, "selo trust add NAME FILE --may-send")
+    assert (found.level, found.fix) == (Level.NOTE, "selo trust allow NAME")
     TrustStore(home).add("carol", make_home("carol").load_identity().public, may_send=True)
     assert only(trust(home, "selo")).seen == "2 peers, of which 1 may send to us"
 

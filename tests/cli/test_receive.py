@@ -29,7 +29,7 @@ def test_nobody_may_send_is_usage(tmp_path: Path, capsys) -> None:
     home = tmp_path / "lonely"
     assert main(["--home", str(home), "--quiet", "keygen"]) == 0
     assert main(["--home", str(home), "receive"]) == 2
-    assert "--may-send" in capsys.readouterr().err
+    assert "selo trust allow NAME" in capsys.readouterr().err
 
 
 def test_unknown_sender_is_usage(bob: Path, capsys) -> None:

@@ -174,7 +174,7 @@ class TestSenders:
         with pytest.raises(NoSenders) as refused:
             store.senders()
         assert "--from" in refused.value.hint
-        assert "--may-send" in refused.value.hint
+        assert "selo trust allow NAME" in refused.value.hint
 
 
 @pytest.mark.parametrize(

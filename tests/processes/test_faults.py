@@ -158,7 +158,8 @@ def test_missing_folder_is_1_on_both_sides(receive, emit, tmp_path: Path) -> Non
     receiver = receive("--output", tmp_path / "missing" / "file")
     emitter = emit(receiver, "-")
     assert (emitter.end(), receiver.end()) == (1, 1)
-    assert "no such file or directory" in emitter.message
+    assert "folder to store it in is not there" in emitter.message
+    assert "no such file or directory" in receiver.message
     assert str(tmp_path) not in emitter.message
 
 
