@@ -21,7 +21,7 @@ from selo.config.files import make_private_folder, write_file
 from selo.config.home import Home, is_name
 from selo.config.peer import Peer, decode_peer, distinct, encode_peer
 from selo.config.trust import TrustStore
-from selo.crypto.errors import MalformedIdentity
+from selo.crypto.errors import MalformedIdentity, PassphraseNeeded
 from selo.crypto.identity import Identity, PublicIdentity
 
 BACKUP_MAX = 16 << 20
@@ -44,14 +44,20 @@ def make_backup(
         MalformedIdentity: the passphrase is empty.
         FileDamaged, FileFault: a file of the home cannot be read.
     """
-    public, name = home.load_public_identity()
     entry = {
         **_MARK,
         "identity": identity.to_bytes(passphrase, entropy).decode(),
-        "public": public.to_text(name),
+        "public": identity.public.to_text(_suggested_name(home)),
         "peers": {peer.name: json.loads(encode_peer(peer)) for peer in TrustStore(home).peers()},
     }
     return json.dumps(entry, indent=1).encode() + b"\n"
+
+
+def _suggested_name(home: Home) -> str | None:
+    try:
+        return home.load_public_identity()[1]
+    except PassphraseNeeded:  # identity.pub is lost, and the name with it
+        return None
 
 
 class Backup:

@@ -226,12 +226,16 @@ class RotationUnfinished(UsageError):
 
 
 class NoRotation(UsageError):
-    """A rotation of our own identity that was never started."""
+    """A rotation, of our own identity or of the named peer's, that was never started."""
 
-    hint = "start one with `selo rotate --start`"
+    def __init__(self, peer: str | None = None) -> None:
+        super().__init__(peer)
+        self.peer = peer
+        if peer is None:
+            self.hint = "start one with `selo rotate --start`"
 
     def __str__(self) -> str:
-        return "there is no next identity"
+        return "there is no next identity" if self.peer is None else f"{self.peer} has one identity only"
 
 
 class RotationUnderWay(UsageError):

@@ -27,7 +27,7 @@ from selo.config.files import (
     write_new_file,
 )
 from selo.crypto.armor import unwrap
-from selo.crypto.errors import MalformedIdentity, PassphraseNeeded
+from selo.crypto.errors import MalformedIdentity
 from selo.crypto.identity import Identity, PublicIdentity
 
 HOME_VARIABLE = "SELO_HOME"
@@ -184,11 +184,6 @@ class Home:
         except MalformedIdentity as error:
             hint = "bring it back from a copy, or make a new one in another home with --home"
             raise FileDamaged(self.identity_file, error.reason, hint) from error
-        except PassphraseNeeded as error:
-            error.hint = (
-                "run it at a terminal, or name its file with --passphrase-file or SELO_PASSPHRASE_FILE"
-            )
-            raise
         self._require_public_half(identity.public)
         return identity
 

@@ -105,7 +105,7 @@ def finish_rotation(home: Home, passphrase: bytes | None = None) -> PublicIdenti
         raise FileDamaged(
             home.next_public_identity_file,
             "it does not belong to the private identity beside it",
-            "cancel the rotation and start again",
+            f"remove {home.next_public_identity_file}; it is made again from the private one",
         )
     with suppress(FileNotFoundError):  # lost: then the next one is all the more welcome
         write_file(home.old_identity_file, read_private_file(home.identity_file))

@@ -7,11 +7,13 @@ it deliver to us. The name is ours: what a public identity suggests for itself a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from selo.config.errors import (
     ManyRefused,
+    NoRotation,
     NoSenders,
     NoSuchPeer,
     OwnIdentity,
@@ -57,8 +59,12 @@ class TrustStore:
         return sorted(name for file in files if is_name(name := file.removesuffix(_SUFFIX)))
 
     def peers(self) -> list[Peer]:
-        """All peers, sorted by name."""
-        return [self._read(name) for name in self.names()]
+        """All peers, sorted by name; who is removed meanwhile is left out."""
+        found = []
+        for name in self.names():
+            with suppress(NoSuchPeer):
+                found.append(self._read(name))
+        return found
 
     def by_fingerprint(self) -> dict[bytes, Peer]:
         """All peers by the 32-byte fingerprints of all their identities."""
@@ -100,13 +106,7 @@ class TrustStore:
             PeerAlreadyPinned: the identity is in the store under another name.
         """
         self._require_new(name, identity)
-        make_private_folder(self._home.peers_folder)
-        peer = Peer(name, may_send, identity)
-        try:
-            write_new_file(self._file(name), encode_peer(peer))
-        except FileExistsError:
-            raise PeerExists(name, name) from None
-        return peer
+        return self._write_new(Peer(name, may_send, identity))
 
     def add_all(self, identities: Mapping[str, PublicIdentity], *, may_send: bool = False) -> list[Peer]:
         """Pin several under their names: all, or none if one cannot be. Who is known so is left alone.
@@ -139,7 +139,7 @@ class TrustStore:
             new[name] = identity
         if refused:
             raise ManyRefused(refused)
-        return [self.add(name, identity, may_send=may_send) for name, identity in new.items()]
+        return [self._write_new(Peer(name, may_send, identity)) for name, identity in new.items()]
 
     def rotate(self, name: str, identity: PublicIdentity) -> Peer:
         """Pin the peer's next identity beside those it has; from now on it is the first to be tried.
@@ -163,6 +163,18 @@ class TrustStore:
             NoSuchPeer: there is none of that name.
         """
         return self._write(replace(self.get(name), older=()))
+
+    def cancel_rotation(self, name: str) -> Peer:
+        """Forget the newest identity of the peer: the one before is its identity again.
+
+        Raises:
+            NoSuchPeer: there is none of that name.
+            NoRotation: it has one identity only.
+        """
+        peer = self.get(name)
+        if not peer.older:
+            raise NoRotation(name)
+        return self._write(replace(peer, identity=peer.older[0], older=peer.older[1:]))
 
     def set_may_send(self, name: str, may_send: bool) -> Peer:
         """Let the peer deliver to us, or no longer.
@@ -236,6 +248,14 @@ class TrustStore:
             return decode_peer(name, path, read_file(path))
         except FileNotFoundError:  # removed since it was listed
             raise NoSuchPeer(name, self.names()) from None
+
+    def _write_new(self, peer: Peer) -> Peer:
+        make_private_folder(self._home.peers_folder)
+        try:
+            write_new_file(self._file(peer.name), encode_peer(peer))
+        except FileExistsError:
+            raise PeerExists(peer.name, peer.name) from None
+        return peer
 
     def _write(self, peer: Peer) -> Peer:
         write_file(self._file(peer.name), encode_peer(peer))

@@ -22,6 +22,8 @@ from selo.crypto.identity import Identity, PublicIdentity
 
 T = TypeVar("T")
 
+HOW_TO_GIVE_IT = "run it at a terminal, or name its file with --passphrase-file or SELO_PASSPHRASE_FILE"
+
 
 @dataclass(frozen=True)
 class Context:
@@ -83,14 +85,20 @@ class Context:
         """
         return self.unlock()[0]
 
-    def unlock(self) -> tuple[Identity, bytes | None]:
-        """The same, and the passphrase that it is encrypted under, if it is."""
-        passphrase = self.passphrase()
+    def unlock(
+        self, passphrase: bytes | None = None, *, for_more: bool = False
+    ) -> tuple[Identity, bytes | None]:
+        """The same, and the passphrase that it is encrypted under, if it is.
+
+        ``passphrase`` is that of this run, if it was read already; it may be meant ``for_more`` than this.
+        """
+        if passphrase is None:
+            passphrase = self.passphrase()
         try:
             identity = self.home.load_identity()
         except PassphraseNeeded:
             return self.with_passphrase(self.home.load_identity, str(self.home.identity_file), passphrase)
-        if passphrase is not None:
+        if passphrase is not None and not for_more:
             self.warn("the identity is not encrypted; the passphrase was not needed")
         return identity, None
 
@@ -122,7 +130,11 @@ class Context:
             PassphraseNeeded: there was none, and there is nobody to ask.
         """
         if passphrase is not None or not has_terminal():
-            return use(passphrase), passphrase
+            try:
+                return use(passphrase), passphrase
+            except PassphraseNeeded as error:
+                error.hint = HOW_TO_GIVE_IT
+                raise
         for left in reversed(range(TRIES)):
             passphrase = ask(f"passphrase for {printable(what)}: ")
             try:

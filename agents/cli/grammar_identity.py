@@ -112,6 +112,7 @@ def _add_changes(actions: Commands, general: Parser) -> None:
     which = rotate.add_mutually_exclusive_group()
     which.add_argument("file", metavar="FILE", nargs="?", help="its next public identity; -: standard input")
     which.add_argument("--finish", action="store_true", help="forget all identities but the newest")
+    which.add_argument("--cancel", action="store_true", help="forget the newest: the words differ")
     many = add_command(
         actions,
         general,

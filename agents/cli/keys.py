@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -11,6 +12,7 @@ from selo.agents.cli.identity import describe
 from selo.agents.cli.passphrase import ask_new
 from selo.agents.cli.streams import write_output
 from selo.agents.cli.terminal import printable
+from selo.agents.cli.trust import rights
 from selo.agents.cli.words import fingerprint_words
 from selo.agents.errors import OutputIsTerminal
 from selo.config.backup import BACKUP_MAX, Backup, make_backup
@@ -82,13 +84,14 @@ def backup(arguments: Namespace, context: Context) -> int:
     if to_output and arguments.plain and sys.stdout is not None and sys.stdout.isatty():
         raise OutputIsTerminal
     path = Path(arguments.file)
-    if not to_output and path.exists():
+    if not to_output and os.path.lexists(path):
         raise BackupExists(path)
-    identity, protection = context.unlock()
+    given = context.passphrase()  # of the identity, or for the backup: read once, it may be a pipe
+    identity, protection = context.unlock(given, for_more=True)
     if arguments.plain:
         protection = None
     elif protection is None:
-        protection = context.passphrase() or ask_new("the backup")
+        protection = given or ask_new("the backup")
     data = make_backup(context.home, identity, protection)
     if context.home.next_identity_file.exists():
         context.warn(
@@ -117,7 +120,7 @@ def restore(arguments: Namespace, context: Context) -> int:
     source = "standard input" if arguments.file == STANDARD else arguments.file
     kept = Backup(source, _read(arguments.file))
     context.with_passphrase_if_needed(lambda given: kept.restore(context.home, given), source)
-    peers = ", ".join(peer.name for peer in kept.peers) or "none"
+    peers = ", ".join(f"{peer.name} ({rights(peer)})" for peer in kept.peers) or "none"
     context.result(
         f"restored {printable(kept.name or '-')} to {printable(str(context.home.path))}\n"
         f"peers        {peers}\n{describe(kept.public.fingerprint)}",

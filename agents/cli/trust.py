@@ -26,7 +26,9 @@ Compare these words with what `selo id` shows on {name}'s machine, by telephone 
 person, not by the way the file came. If they differ: selo trust remove {name}"""
 _COMPARE_ROTATED = """
 Compare these words with what `selo id --next` (or, after its --finish, `selo id`) shows on {name}'s
-machine, by telephone or in person. When {name} has changed over: selo trust rotate {name} --finish"""
+machine, by telephone or in person. If they differ: selo trust rotate {name} --cancel
+When {name} has changed over: selo trust rotate {name} --finish"""
+_RESTART = "a `selo receive` that waits since before goes on as it began: restart it"
 _COMPARE_MANY = """
 Compare the words of each with what `selo id` shows on its machine, not by the way the files came."""
 
@@ -45,7 +47,7 @@ def _add(store: TrustStore, arguments: Namespace, context: Context) -> None:
     context.with_public(Home.load_public_identity)  # asks for the passphrase where identity.pub was lost
     identity, suggested_name = _read_public_identity(arguments.file, context)
     peer = store.add(arguments.name, identity, may_send=arguments.may_send)
-    text = f"added {peer.name}, {_rights(peer)}"
+    text = f"added {peer.name}, {rights(peer)}"
     if suggested_name not in (None, peer.name):
         text += f"\n(it calls itself {printable(str(suggested_name))})"
     text += f"\n\n{describe(peer.fingerprint)}\n{_COMPARE.format(name=peer.name)}"
@@ -61,13 +63,13 @@ def _list(store: TrustStore, _arguments: Namespace, context: Context) -> None:
         short = peer.fingerprint.hex()[:_SHORT_DIGITS]
         rotating = f"  and {len(peer.older)} older" if peer.older else ""
         context.result(
-            f"{peer.name:<{width}}  {_rights(peer):<18}  {short}{rotating}", "peer", **_fields(peer)
+            f"{peer.name:<{width}}  {rights(peer):<18}  {short}{rotating}", "peer", **_fields(peer)
         )
 
 
 def _show(store: TrustStore, arguments: Namespace, context: Context) -> None:
     peer = store.get(arguments.name)
-    text = f"name         {peer.name}\nrights       {_rights(peer)}\n{describe(peer.fingerprint)}"
+    text = f"name         {peer.name}\nrights       {rights(peer)}\n{describe(peer.fingerprint)}"
     for older in peer.older:
         text += f"\n\nolder identity, still taken (`selo trust rotate {peer.name} --finish` ends that)"
         text += f"\n{describe(older.fingerprint)}"
@@ -77,6 +79,7 @@ def _show(store: TrustStore, arguments: Namespace, context: Context) -> None:
 def _remove(store: TrustStore, arguments: Namespace, context: Context) -> None:
     store.remove(arguments.name)
     context.result(f"removed {arguments.name}", "peer-removed", name=arguments.name)
+    context.note(_RESTART)
 
 
 def _rename(store: TrustStore, arguments: Namespace, context: Context) -> None:
@@ -88,14 +91,17 @@ def _rename(store: TrustStore, arguments: Namespace, context: Context) -> None:
 
 def _allow(store: TrustStore, arguments: Namespace, context: Context) -> None:
     peer = store.set_may_send(arguments.name, arguments.action == "allow")
-    context.result(f"{peer.name} {_rights(peer)}", "peer-changed", **_fields(peer))
+    if not peer.may_send and peer.name in (context.settings.receive_from or ()):
+        context.warn(f"receive_from names {peer.name}, who may deliver all the same")
+    context.result(f"{peer.name} {rights(peer)}", "peer-changed", **_fields(peer))
 
 
 def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
-    if arguments.finish:
-        peer = store.finish_rotation(arguments.name)
+    if arguments.finish or arguments.cancel:
+        change = store.finish_rotation if arguments.finish else store.cancel_rotation
+        peer = change(arguments.name)
         context.result(
-            f"{peer.name} has one identity\n{describe(peer.fingerprint)}", "peer-changed", **_fields(peer)
+            f"{peer.name} has this identity\n{describe(peer.fingerprint)}", "peer-changed", **_fields(peer)
         )
         return
     identity, _ = _read_public_identity(arguments.file or STANDARD_INPUT, context)
@@ -112,7 +118,7 @@ def _import(store: TrustStore, arguments: Namespace, context: Context) -> None:
     identities, suggested = _read_many(arguments.files, context)
     added = store.add_all(identities, may_send=arguments.may_send)
     for peer in added:
-        text = f"added {peer.name}, {_rights(peer)}"
+        text = f"added {peer.name}, {rights(peer)}"
         if suggested[peer.name] not in (None, peer.name):
             text += f"\n(it calls itself {printable(str(suggested[peer.name]))})"
         fields = _fields(peer) | {"suggested_name": suggested[peer.name]}
@@ -158,7 +164,8 @@ def _files(given: list[str]) -> list[Path]:
     return files
 
 
-def _rights(peer: Peer) -> str:
+def rights(peer: Peer) -> str:
+    """What the peer may do here, in words."""
     return "may send to us" if peer.may_send else "may not send to us"
 
 

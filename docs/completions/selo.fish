@@ -148,6 +148,7 @@ complete -c selo -n '_shtab_selo_using trust rotate' -l json -d 'report as JSON,
 complete -c selo -n '_shtab_selo_using trust rotate' -l quiet -d 'errors and results only, no warnings'
 complete -c selo -n '_shtab_selo_using trust rotate' -l verbose -d 'say more about what happens'
 complete -c selo -n '_shtab_selo_using trust rotate' -l finish -d 'forget all identities but the newest'
+complete -c selo -n '_shtab_selo_using trust rotate' -l cancel -d 'forget the newest: the words differ'
 complete -c selo -n '_shtab_selo_using trust rotate; and test $_shtab_selo_npos -eq 0' -ka "(_selo_peers)" -d NAME
 complete -c selo -n '_shtab_selo_using trust rotate; and test $_shtab_selo_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'its next public identity; -: standard input'
 complete -c selo -n '_shtab_selo_using trust; and test $_shtab_selo_npos -eq 0' -a import -d 'Pin many peers at once.'

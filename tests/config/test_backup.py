@@ -43,6 +43,14 @@ def test_a_home_is_brought_back(passphrase, there, full_home, tmp_path):
     )
 
 
+def test_a_lost_public_half_is_no_obstacle(full_home, tmp_path):
+    """The private one holds it; only the suggested name is gone."""
+    identity = full_home.load_identity()
+    full_home.public_identity_file.unlink()
+    Backup("a", make_backup(full_home, identity, b"secret")).restore(Home(tmp_path / "back"), b"secret")
+    assert Home(tmp_path / "back").load_public_identity()[0] == identity.public
+
+
 def test_nothing_is_restored_over_something(full_home, tmp_path):
     """A home with anything in it is left as it is."""
     data = make_backup(full_home, full_home.load_identity(), None)

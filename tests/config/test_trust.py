@@ -10,6 +10,7 @@ from selo.config.errors import (
     ManyRefused,
     NameRefused,
     NoIdentity,
+    NoRotation,
     NoSenders,
     NoSuchPeer,
     OwnIdentity,
@@ -259,6 +260,26 @@ def test_a_rotating_peer_is_known_by_both_identities(store, identities):
     assert set(store.senders(["bob"])) == {old.fingerprint, new.fingerprint}
     assert store.finish_rotation("bob").identities == (new,)
     assert set(store.senders()) == {new.fingerprint}
+
+
+def test_a_rotation_can_be_taken_back(store, identities):
+    """The words differed: the newest goes, and the one before is the peer's again."""
+    old, new, _ = identities
+    store.add("bob", old, may_send=True)
+    store.rotate("bob", new)
+    bob = store.cancel_rotation("bob")
+    assert bob == store.get("bob")
+    assert (bob.identities, bob.may_send) == ((old,), True)
+    with pytest.raises(NoRotation, match="one identity only"):
+        store.cancel_rotation("bob")
+
+
+def test_who_is_removed_while_the_list_is_read_is_left_out(store, identities):
+    """A file that is gone since it was listed is no peer, and no error."""
+    store.add("bob", identities[0], may_send=True)
+    (store._home.peers_folder / "gone.json").symlink_to("/nonexistent")
+    assert [peer.name for peer in store.peers()] == ["bob"]
+    assert set(store.senders()) == {identities[0].fingerprint}
 
 
 def test_an_identity_is_pinned_once(store, identities):
