@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, TypeAlias
 
@@ -159,14 +160,20 @@ def open_stream(
     """
     passage = Passage()
     terms = _terms(settings, report, passage.on_session, stop)
-    receiver = _receiver(identity, senders, lambda _sender: passage, terms)
     with ExitStack() as stack:
+        terms = replace(terms, stop=stack.enter_context(terms.stop.inner()))
+        receiver = _receiver(identity, senders, lambda _sender: passage, terms)
         place = stack.enter_context(
             meeting(
                 connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
             )
         )
-        return Stream(receiver, place, stack.pop_all(), passage)
+        end = stack.pop_all()
+        try:
+            return Stream(receiver, place, end, passage)
+        except BaseException:
+            end.close()
+            raise
 
 
 def run_agents(
@@ -236,7 +243,8 @@ def _refuse_text(data: object) -> None:
         raise MisuseError("cannot send a file in text mode; open it with 'rb'")
 
 
-def _file_source(file: object, read: Callable[[int], bytes], name: str | None) -> Source:
+def _file_source(file: object, read: Callable[[int], bytes | None], name: str | None) -> Source:
+    _refuse_non_blocking(file)
     # The descriptor of anything else, a gzip.GzipFile say, does not hold what its read gives.
     raw = getattr(file, "raw", file)
     if isinstance(file, io.FileIO | io.BufferedReader) and isinstance(raw, io.FileIO):
@@ -257,8 +265,20 @@ def _unread_descriptor(file: io.FileIO | io.BufferedReader) -> int | None:
         raise MisuseError("a file that is closed") from error
 
 
-def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while block := read(READ_SIZE):
+def _refuse_non_blocking(file: object) -> None:
+    """What has nothing to read for a moment would look like the end of the file."""
+    try:
+        blocking = os.get_blocking(file.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):  # no descriptor
+        return
+    if not blocking:
+        raise MisuseError("a file in non-blocking mode; os.set_blocking(file.fileno(), True) changes it")
+
+
+def _blocks(read: Callable[[int], bytes | None]) -> Iterator[bytes]:
+    while (block := read(READ_SIZE)) != b"":
+        if block is None:
+            raise MisuseError("a file in non-blocking mode")
         if not isinstance(block, bytes | bytearray | memoryview):
             raise MisuseError("a file in text mode; open it with 'rb'")
         yield block

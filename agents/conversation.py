@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from types import TracebackType
 
 from selo.agents import events
@@ -26,8 +27,8 @@ from selo.crypto.identity import Identity, PublicIdentity
 from selo.errors import MisuseError, SeloError, SessionError
 from selo.transport.base import Leg
 
-ABORT_SECONDS = 5.0
-"""How long ``abort`` waits for the telling of the other side; ``close_grace`` bounds that already."""
+ABORT_SECONDS = 3.0
+"""How long ``abort`` waits, beyond the ``close_grace`` that the telling of the other side may take."""
 
 
 class Conversation:
@@ -44,6 +45,7 @@ class Conversation:
         self._leg = leg
         self._stop = terms.stop
         self._aborted = False
+        self._close_grace = settings.close_grace
         self._end = end
         self._mailbox = Mailbox(outgoing_bytes=settings.window_bytes, wake=leg.wake)
         self._dialogue = Dialogue(
@@ -97,6 +99,8 @@ class Conversation:
     def close(self) -> None:
         """``finish``, and wait until the other side has finished and each has taken everything.
 
+        Another thread that takes messages must have come to their end, or be waiting for the next one.
+
         Raises:
             UnreadMessages (a MisuseError): the other side had more to say. It is told that we gave up.
             SeloError: the conversation failed.
@@ -104,11 +108,14 @@ class Conversation:
         if self._aborted:
             return
         self._mailbox.finish()
-        unread = self._mailbox.wait_until_over()
-        if unread:
+        try:
+            unread = self._mailbox.wait_until_over()
+            if unread:
+                raise UnreadMessages(unread)
+            self._thread.join()
+        except (UnreadMessages, KeyboardInterrupt):
             self.abort()
-            raise UnreadMessages(unread)
-        self._thread.join()
+            raise
 
     def abort(self) -> None:
         """Give the conversation up; the other side is told. Does nothing once it is over.
@@ -117,7 +124,7 @@ class Conversation:
         """
         self._aborted = True
         self._stop.request()
-        self._thread.join(ABORT_SECONDS)
+        self._thread.join(self._close_grace + ABORT_SECONDS)
 
     def __enter__(self) -> Conversation:
         return self
@@ -196,6 +203,7 @@ def converse(
         raise MisuseError("a conversation needs a peer")
     side = _Side(identity, known, terms, Role.EMITTER if connect is not None else Role.RECEIVER)
     with ExitStack() as stack:
+        terms = replace(terms, stop=stack.enter_context(stop.inner()))
         place = stack.enter_context(
             meeting(connect=connect, bind=bind, identity=identity, peers=known, settings=settings)
         )

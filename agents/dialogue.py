@@ -180,8 +180,8 @@ class _Hearing:
         self._mailbox = mailbox
         self._message_max = message_max
         self._hash = blake3()
-        self._parts: list[bytes] = []
-        self._length = 0
+        self._message = bytearray()  # not a list of parts: small ones would take many times their size
+        self._parts = 0
         self._ended = False
         self.window = ReceiveWindow(limits)
         self.opened = False
@@ -208,13 +208,13 @@ class _Hearing:
         last, part = record.plaintext[:1], record.plaintext[1:]
         if last not in (MORE, LAST) or (last == MORE and not part):
             raise PeerMisbehaved("a part of a message that is none")
-        self._length += len(part)
-        if self._length > self._message_max:
+        if len(self._message) + len(part) > self._message_max:
             raise MessageTooLong(self._message_max)
-        self._parts.append(part)
+        self._message += part
+        self._parts += 1
         if last == LAST:
-            self._mailbox.deliver(b"".join(self._parts), len(self._parts))
-            self._parts, self._length = [], 0
+            self._mailbox.deliver(bytes(self._message), self._parts)
+            self._message, self._parts = bytearray(), 0
 
     def final(self, record: Record) -> None:
         if self._parts:
@@ -225,6 +225,6 @@ class _Hearing:
         self._mailbox.nothing_more_comes()
 
     def acknowledge(self, session: Session) -> None:
-        self.window.consumed(self._mailbox.consumed_parts(len(self._parts)))
+        self.window.consumed(self._mailbox.consumed_parts(self._parts))
         if self.window.ack_is_due:
             session.send(RecordType.ACK, self.window.ack(session.expected_seq).pack())

@@ -110,8 +110,8 @@ class HoldSink:
             raise HoldLimitExceeded(self._limit)
         if size <= IN_MEMORY:
             return
-        folder = tempfile.gettempdir()
         with _faults():
+            folder = tempfile.gettempdir()
             volume = os.statvfs(folder)
         free = volume.f_bavail * volume.f_frsize
         if volume.f_blocks and size > free:
@@ -124,6 +124,5 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SinkFault.from_os(
-            f"to {tempfile.gettempdir()} (TMPDIR), where the stream is held", error
-        ) from error
+        folder = tempfile.tempdir or "the temporary folder"
+        raise SinkFault.from_os(f"to {folder} (TMPDIR), where the stream is held", error) from error

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from selo.agents.errors import NothingCame
 from selo.errors import MisuseError, SeloError
 
+PER_MESSAGE = 64
+"""Bytes that a message is charged beside its own: empty ones take memory as well."""
+
 
 class Mailbox:
     """Messages both ways, bounded by bytes on the way out and by the window on the way in."""
@@ -48,14 +51,14 @@ class Mailbox:
                     self._over
                     or self._no_more_to_say
                     or not self._outbox
-                    or self._outbox_bytes + len(message) <= self._outgoing_bytes
+                    or self._outbox_bytes + _charge(message) <= self._outgoing_bytes
                 )
             )
             self._raise_failure()
             if self._no_more_to_say or self._over:
                 raise MisuseError("a message after the end of this side of the conversation")
             self._outbox.append(message)
-            self._outbox_bytes += len(message)
+            self._outbox_bytes += _charge(message)
         self._wake()
 
     def take(self, timeout: float | None) -> bytes | None:
@@ -76,6 +79,7 @@ class Mailbox:
                     self._condition.wait(left)
             finally:
                 self._takers -= 1
+                self._condition.notify_all()  # who waits for the end looks at the takers
             if not self._inbox:
                 if not self._no_more_to_hear:
                     self._raise_failure()
@@ -114,7 +118,7 @@ class Mailbox:
             if not self._outbox:
                 return None
             message = self._outbox.popleft()
-            self._outbox_bytes -= len(message)
+            self._outbox_bytes -= _charge(message)
             self._condition.notify_all()
             return message
 
@@ -160,3 +164,7 @@ class Mailbox:
             raise self._failure.with_traceback(None)
         if self._failure is not None:
             raise self._failure
+
+
+def _charge(message: bytes) -> int:
+    return len(message) + PER_MESSAGE

@@ -65,6 +65,19 @@ class Stop:
         self.check()
 
     @contextmanager
+    def inner(self) -> Iterator[Stop]:
+        """A ``Stop`` of a part of the work: a request to this one reaches it, and not the other way round."""
+        part = Stop()
+
+        def forward() -> None:
+            if self._signal_number is not None:
+                part.request(self._signal_number)
+
+        with self.waking(forward):
+            forward()  # what was requested before
+            yield part
+
+    @contextmanager
     def waking(self, wake: Callable[[], None]) -> Iterator[None]:
         """While in the block, a request also calls ``wake``."""
         self._wakers.append(wake)

@@ -100,6 +100,8 @@ class Stream:
             BaseException
         ) as error:  # of a callback of the program as well: it is raised where that iterates
             failure = error
+        if isinstance(failure, StopIteration):  # or it would pass for the end of the iteration
+            failure = RuntimeError("a callback raised StopIteration")
         self._passage.end(failure)
 
 

@@ -400,3 +400,16 @@ def test_ctrl_c_ends_both_sides(ends, call):
         assert process.wait(PATIENCE) == 77
         assert caught.value.exit_status in (1, 4)
         assert time.monotonic() - begun < 15
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_security_a_pause_of_a_non_blocking_pipe_is_no_end(ends, buffering):
+    """A file in non-blocking mode is refused: nothing to read for a moment would pass for the end."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    with (
+        os.fdopen(read, "rb", buffering=buffering) as file,
+        pytest.raises(selo.MisuseError, match="non-blocking"),
+    ):
+        ends.emit(file)
+    os.close(write)

@@ -417,3 +417,16 @@ def test_a_request_to_stop_ends_a_wait_and_a_conversation(ends) -> None:
     ends.run(server, client)
     assert isinstance(ends.errors["server"], Interrupted)
     assert isinstance(ends.errors["client"], ConversationCut)
+
+
+def test_giving_one_up_leaves_the_others_alone(ends) -> None:
+    """A Stop that several share is the caller's: giving up ends one conversation only."""
+    shared = Stop()
+
+    def client() -> None:
+        with ends.connect(stop=shared) as talk:
+            talk.abort()
+        shared.check()
+
+    ends.run(echo(ends), client)
+    assert "client" not in ends.errors

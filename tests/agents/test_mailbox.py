@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from selo.agents.errors import NothingCame, PeerLost
-from selo.agents.mailbox import Mailbox
+from selo.agents.mailbox import PER_MESSAGE, Mailbox
 from selo.errors import MisuseError
 
 
@@ -20,7 +20,7 @@ def woken() -> list[None]:
 @pytest.fixture
 def mailbox(woken) -> Mailbox:
     """Room for ten bytes on their way out."""
-    return Mailbox(outgoing_bytes=10, wake=lambda: woken.append(None))
+    return Mailbox(outgoing_bytes=10 + PER_MESSAGE, wake=lambda: woken.append(None))
 
 
 def in_thread(work):
@@ -38,8 +38,9 @@ def in_thread(work):
     return thread, results
 
 
-def test_messages_leave_in_order(mailbox, woken) -> None:
+def test_messages_leave_in_order(woken) -> None:
     """First put, first fetched, and the session is woken for each; an empty message is a message."""
+    mailbox = Mailbox(outgoing_bytes=1000, wake=lambda: woken.append(None))
     for message in (b"a", b"", b"b"):
         mailbox.put(message)
     assert len(woken) == 3
@@ -156,3 +157,28 @@ def test_closing_hears_of_unread_messages(mailbox) -> None:
     mailbox.end(PeerLost(1.0))
     with pytest.raises(PeerLost):
         mailbox.wait_until_over()
+
+
+def test_empty_messages_are_bounded_too(mailbox) -> None:
+    """A message of no bytes takes its place in the bound."""
+    mailbox.put(b"")
+    thread, results = in_thread(lambda: mailbox.put(b""))
+    thread.join(0.1)
+    assert thread.is_alive()
+    mailbox.fetch()
+    thread.join(10)
+    assert results == [None]
+
+
+def test_a_reader_that_leaves_messages_behind_wakes_who_closes(mailbox) -> None:
+    """The last reader goes with messages still there: closing hears of it and does not sleep for ever."""
+    closing, unread = in_thread(mailbox.wait_until_over)
+    thread, _ = in_thread(lambda: mailbox.take(None))
+    while not mailbox._takers or len(mailbox._condition._waiters) < 2:
+        pass
+    with mailbox._condition:  # both come before anybody looks
+        mailbox.deliver(b"a", 1)
+        mailbox.deliver(b"b", 1)
+    thread.join(10)
+    closing.join(10)
+    assert unread == [1]

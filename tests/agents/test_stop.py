@@ -219,3 +219,20 @@ def test_a_second_signal_at_once_is_the_same_request() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Interrupted):
             stop.check()
+
+
+def test_a_part_hears_of_the_whole_and_not_the_other_way_round() -> None:
+    """An inner stop is requested with the outer one, whenever that was; giving up a part stops no more."""
+    outer = Stop()
+    with outer.inner() as part, outer.inner() as other:
+        part.request()
+        with pytest.raises(Interrupted):
+            part.check()
+        other.check()
+        outer.check()
+        outer.request(15)
+        with pytest.raises(Interrupted) as ended:
+            other.check()
+        assert ended.value.signal_number == 15
+    with outer.inner() as late, pytest.raises(Interrupted):
+        late.check()

@@ -102,7 +102,7 @@ class TestPlaces:
         inbox.rmdir()
         emitter.child.stdin.close()
         assert (emitter.end(), receiver.end()) == (1, 1)
-        assert "no such file" in emitter.message and "no such file" in receiver.message
+        assert "is not there" in emitter.message and "no such file" in receiver.message
         assert not inbox.exists()
 
     def test_killed_receiver(self, receive, emit, inbox: Path) -> None:
