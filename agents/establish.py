@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selo.agents import events
 from selo.agents.errors import HandshakeTimeout
@@ -25,7 +25,7 @@ from selo.crypto.handshake import (
 from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.limits import EXPONENT_LENGTH, HANDSHAKE_FRAME_MAX, MAX_PLAINTEXT, NONCE_LENGTH
 from selo.crypto.suites import Suite
-from selo.transport.base import FrameRefused, Leg, Ready
+from selo.transport.base import Frame, FrameRefused, Leg, Ready
 from selo.transport.frames import HandshakeFrame, pack_handshake, parse
 
 
@@ -50,6 +50,7 @@ class HandshakeLink:
     report: events.Report
     end: float | None = None
     awaits_acceptance: bool = False
+    _early: Frame | None = field(default=None, init=False)
 
     def deadline(self, seconds: float) -> Deadline:
         """``seconds`` from now, or from the moment when our gate let the other side in; or ``end``."""
@@ -67,8 +68,10 @@ class HandshakeLink:
         deadline = self.deadline(self.settings.handshake_deadline)
         ready = self.leg.wait(0.0, want_write=True)
         while not ready.writable:
-            if ready.readable:
-                self.leg.try_receive()  # says why there is none
+            # Why there is none; or a first frame, which may be here a moment before that news.
+            if ready.readable and (frame := self.leg.try_receive()) is not None:
+                self._early = frame
+                return
             ready = self._wait(deadline, "a connection", want_write=True)
 
     def send(self, message: bytes, deadline: Deadline) -> None:
@@ -88,7 +91,8 @@ class HandshakeLink:
             HandshakeTimeout: it did not come by the deadline.
             FrameRefused: something else came.
         """
-        while (frame := self.leg.try_receive()) is None:
+        frame, self._early = self._early, None
+        while frame is None and (frame := self.leg.try_receive()) is None:
             self._wait(deadline, awaited)
         parsed = parse(frame, max_length=HANDSHAKE_FRAME_MAX)
         if not isinstance(parsed, HandshakeFrame):

@@ -94,6 +94,7 @@ def _allow(store: TrustStore, arguments: Namespace, context: Context) -> None:
     if not peer.may_send and peer.name in (context.settings.receive_from or ()):
         context.warn(f"receive_from names {peer.name}, who may deliver all the same")
     context.result(f"{peer.name} {rights(peer)}", "peer-changed", **_fields(peer))
+    context.note(_RESTART)
 
 
 def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
@@ -103,6 +104,7 @@ def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
         context.result(
             f"{peer.name} has this identity\n{describe(peer.fingerprint)}", "peer-changed", **_fields(peer)
         )
+        context.note(_RESTART)
         return
     identity, _ = _read_public_identity(arguments.file or STANDARD_INPUT, context)
     peer = store.rotate(arguments.name, identity)

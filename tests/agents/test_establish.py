@@ -147,3 +147,25 @@ def test_security_unknown_emitter_gets_no_m4(ends, parties) -> None:
         ends.emitter(parties.stranger)
     thread.join()
     assert caught[0].fingerprint == parties.stranger.fingerprint
+
+
+def test_a_first_frame_may_come_before_the_news_of_its_connection(parties, settings) -> None:
+    """A leg that has M1 to read, and does not know yet that it may be written to, loses nothing."""
+    near, far = memory_pair(max_frame=FRAME_MAX)
+    assert near.try_send(pack_handshake(b"the first message"))
+    looks = []
+
+    class Late:
+        """The far leg, whose first look knows of the frame alone."""
+
+        def wait(self, timeout, *, want_write=False):
+            ready = far.wait(timeout, want_write=want_write)
+            looks.append(ready)
+            return ready._replace(writable=ready.writable and len(looks) > 1)
+
+        def __getattr__(self, name):
+            return getattr(far, name)
+
+    link = HandshakeLink(Late(), settings, Stop(), lambda _event: None)
+    link.connect()
+    assert link.receive("a first message", link.deadline(1.0)) == b"the first message"
