@@ -1,12 +1,13 @@
-"""Writes the test vectors: identity, schedule, frames, records, handshake and bodies, each a .json.
+"""Writes the test vectors: identity, schedule, frames, records, handshake, bodies and receipts, each a .json.
 
     python tests/vectors/make_vectors.py            writes them
     python tests/vectors/make_vectors.py --check    names those that would change; exit status 1 if any
 
 Everything is computed by the second implementation (tests/crypto/reference.py),
 so the files are not what the package believes of itself. Identities, nonces and
-exponents are fixed. DSA signatures cannot be: those in handshake.json are kept
-as long as what they sign is the same, so a second run changes nothing.
+exponents are fixed. DSA signatures cannot be: those in handshake.json and
+receipts.json are kept as long as what they sign is the same, so a second run
+changes nothing.
 
 What the files hold is said in docs/PROTOCOL.md, section 15.
 """
@@ -21,6 +22,7 @@ from body_vectors import body_vectors
 from frame_vectors import frame_vectors
 from handshake_vectors import handshake_vectors
 from identity_vectors import identity_vectors
+from receipt_vectors import receipt_vectors
 from record_vectors import record_vectors
 from schedule_vectors import schedule_vectors
 from vector_tools import HERE, Json, shown
@@ -32,6 +34,7 @@ FILES: dict[str, Callable[[], Json]] = {
     "records.json": record_vectors,
     "handshake.json": handshake_vectors,
     "bodies.json": body_vectors,
+    "receipts.json": receipt_vectors,
 }
 
 
