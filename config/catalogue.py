@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,24 +12,30 @@ from typing import Any, Final
 
 from selo.config.home import PATH_FORM, is_name, parse_path
 from selo.config.limits import LIMITS, RECEIVE_ADDRESS, Limit, Unit
+from selo.config.policy import Names, Overwrite
 from selo.config.quantities import (
     COUNT_FORM,
     DURATION_FORM,
+    RATE_FORM,
     SIZE_FORM,
     SWITCH_FORM,
     parse_count,
     parse_duration,
+    parse_rate,
     parse_size,
     parse_switch,
     show_duration,
+    show_rate,
     show_size,
 )
 from selo.crypto.suites import CLASSIC, SUITES
 
 ENVIRONMENT_PREFIX = "SELO_"
-ENDLESS = "forever"
+DELIVERY_PREFIX = "SELO_DELIVERY_"
+"""What `receive --exec` tells the command that it runs: variables of ours that are no settings."""
 NOTHING = "-"
 STANDARD_OUTPUT = "-"
+DIGESTS = ("blake3", "sha256")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class Setting:
     """One setting. ``parse`` raises ValueError for what is not ``expected``.
 
     ``option`` is its flag with the command that has it (`receive --bind`), or nothing where there is no flag.
-    ``show`` writes a value that is neither None nor empty, in a form that ``parse`` reads.
+    ``show`` writes a value that is neither None nor empty, in a form that ``parse`` reads. ``endless`` is
+    the word for None where that means "without end".
     """
 
     name: str
@@ -47,7 +55,7 @@ class Setting:
     show: Callable[[Any], str] = str
     option: str = ""
     unit: str = ""
-    endless: bool = False
+    endless: str = ""
 
     @property
     def variable(self) -> str:
@@ -68,7 +76,7 @@ class Setting:
     def in_words(self, value: Any) -> str:
         """A value as a person writes it; `-` where there is none."""
         if value is None:
-            return ENDLESS if self.endless else NOTHING
+            return self.endless or NOTHING
         return self.show(value) if value != () else NOTHING
 
 
@@ -112,20 +120,44 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(_name, parts)))
 
 
-def _switch(name: str, reason: str, option: str) -> Setting:
+def _command(value: object) -> str:
+    if not shlex.split(_text(value)):  # itself raises ValueError for a quotation without an end
+        raise ValueError(value)
+    return _text(value)
+
+
+def _overwrite(value: object) -> Overwrite:
+    try:  # as it was said before there was a third way
+        return Overwrite.REPLACE if parse_switch(value) else Overwrite.NEVER
+    except ValueError:
+        return Overwrite(_text(value))
+
+
+def _names_rule(value: object) -> Names:
+    return Names(_text(value))
+
+
+def _digest(value: object) -> str:
+    if _text(value) not in DIGESTS:
+        raise ValueError(value)
+    return _text(value)
+
+
+def _switch(name: str, reason: str, option: str, *, default: bool = False) -> Setting:
     return Setting(
-        name, False, SWITCH_FORM, reason, parse_switch, lambda value: str(value).lower(), option=option
+        name, default, SWITCH_FORM, reason, parse_switch, lambda value: str(value).lower(), option=option
     )
 
 
 def _of_limit(limit: Limit, option: str = "") -> Setting:
     parse, form, show = _READERS[limit.unit]
     expected = f"{form}, from {show(limit.low)} to {show(limit.high)}"
-    if limit.endless:
-        expected += f", or `{ENDLESS}`"
+    endless = ("forever" if limit.unit is Unit.SECONDS else "unlimited") if limit.endless else ""
+    if endless:
+        expected += f", or `{endless}`"
 
     def parse_in_range(value: object) -> float | None:
-        if limit.endless and value == ENDLESS:
+        if endless and value == endless:
             return None
         number = parse(value)
         if not limit.low <= number <= limit.high:
@@ -141,7 +173,7 @@ def _of_limit(limit: Limit, option: str = "") -> Setting:
         show,
         option=option,
         unit=limit.unit.value,
-        endless=limit.endless,
+        endless=endless,
     )
 
 
@@ -149,6 +181,8 @@ _READERS: Final[dict[Unit, tuple[Callable[[object], float], str, Callable[[Any],
     Unit.SECONDS: (parse_duration, DURATION_FORM, show_duration),
     Unit.BYTES: (parse_size, SIZE_FORM, show_size),
     Unit.RECORDS: (parse_count, COUNT_FORM, str),
+    Unit.ITEMS: (parse_count, COUNT_FORM, str),
+    Unit.RATE: (parse_rate, RATE_FORM, show_rate),
 }
 _ADDRESS = "an address such as tcp://127.0.0.1:7800 or ipc:///run/selo/bob"
 
@@ -215,7 +249,39 @@ _RECEIVE = (
         _output,
         option="receive --output",
     ),
-    _switch("receive_overwrite", "replace a file that exists", "receive --overwrite"),
+    Setting(
+        "receive_overwrite",
+        Overwrite.NEVER,
+        f"one of {', '.join(Overwrite)}",
+        "what becomes of a delivery whose name is taken: it is refused (never), gets another name "
+        "(rename, `receive --rename`) or takes the place (replace)",
+        _overwrite,
+        option="receive --overwrite",
+    ),
+    Setting(
+        "receive_names",
+        Names.PLAIN,
+        f"one of {', '.join(Names)}",
+        "which names of files are taken: those that harm no terminal (plain), those that every system can "
+        "store (portable), or whatever a file can be called here (any)",
+        _names_rule,
+        option="receive --names",
+    ),
+    _switch(
+        "receive_folders",
+        "take folders and several files at once, and not only single files and streams",
+        "receive --no-folders",
+        default=True,
+    ),
+    _of_limit(LIMITS["receive_max_bytes"], "receive --max-bytes"),
+    _of_limit(LIMITS["receive_max_items"], "receive --max-items"),
+    _of_limit(LIMITS["receive_keep_free"], "receive --keep-free"),
+    _of_limit(LIMITS["receive_rate"], "receive --rate"),
+    _switch(
+        "receive_no_fsync",
+        "do not wait for the disk before the receipt: faster, and a power cut may take what was receipted",
+        "receive --no-fsync",
+    ),
     _switch(
         "receive_hold",
         "hold a stream back on disk until its end is known to be good, then hand it on; "
@@ -224,6 +290,17 @@ _RECEIVE = (
     ),
     _of_limit(LIMITS["hold_limit"], "receive --hold-limit"),
     _of_limit(LIMITS["receive_wait"], "receive --wait"),
+    _of_limit(LIMITS["resume_window"], "receive --resume-window"),
+    _of_limit(LIMITS["keep_partial"], "receive --keep-partial"),
+    _switch("receive_forever", "take one delivery after another, and not one alone", "receive --forever"),
+    Setting(
+        "receive_exec",
+        None,
+        "a command and its arguments, quoted as for a shell (no shell runs it)",
+        "what to run after each delivery, of which variables tell it: SELO_DELIVERY_PEER and so on",
+        _command,
+        option="receive --exec",
+    ),
 )
 _EMIT = (
     Setting(
@@ -246,6 +323,17 @@ _EMIT = (
         option="emit --bind",
     ),
     _of_limit(LIMITS["emit_wait"], "emit --wait"),
+    _of_limit(LIMITS["retry_for"], "emit --retry-for"),
+    _of_limit(LIMITS["resume_buffer"], "emit --resume-buffer"),
+    _of_limit(LIMITS["emit_rate"], "emit --rate"),
+    Setting(
+        "emit_digest",
+        DIGESTS[0],
+        f"one of {', '.join(DIGESTS)}",
+        "which digests the receipt names of each item: sha256 adds that one, for lists that others keep",
+        _digest,
+        option="emit --digest",
+    ),
     _of_limit(LIMITS["record_size"], "emit --record-size"),
 )
 

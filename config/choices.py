@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from selo.config.catalogue import CATALOGUE, STANDARD_OUTPUT
 from selo.config.errors import SettingsContradict
+from selo.config.policy import Overwrite
 
 if TYPE_CHECKING:
     from selo.config.settings_file import SettingsFile  # brings a parser that most runs do not need
@@ -89,8 +90,11 @@ class Clash:
         if self.first not in values or self.second not in values:
             return False
         first, second = values[self.first].value, values[self.second].value
-        return bool(first) and (bool(second) if self.at is None else second == self.at)
+        return _says(first) and (_says(second) if self.at is None else second == self.at)
 
+
+# What a value of the type is that says nothing; of the others that is None.
+_NOTHING: Final[dict[type, object]] = {bool: False, Overwrite: Overwrite.NEVER}
 
 CLASHES: Final = (
     Clash("quiet", "verbose", "a command says less or more"),
@@ -102,6 +106,12 @@ CLASHES: Final = (
         "receive_output",
         "there is nothing to overwrite on standard output",
         at=STANDARD_OUTPUT,
+        serves=True,
+    ),
+    Clash(
+        "receive_forever",
+        "receive_output",
+        "one output is not for many deliveries",
         serves=True,
     ),
     Clash(
@@ -147,5 +157,12 @@ def _contradiction(clash: Clash, values: Mapping[str, Chosen]) -> SettingsContra
 
 
 def _nothing(loser: Chosen, winner: Chosen) -> Chosen:
-    value = False if isinstance(loser.value, bool) else None
-    return Chosen(value, replace(loser.origin, overruled_by=winner.origin))
+    return Chosen(_nothing_like(loser.value), replace(loser.origin, overruled_by=winner.origin))
+
+
+def _nothing_like(value: object) -> object:
+    return _NOTHING.get(type(value))
+
+
+def _says(value: object) -> bool:
+    return value != _nothing_like(value)

@@ -118,6 +118,17 @@ def remove_file(path: Path) -> None:
         _sync_folder(path.parent)
 
 
+def modified_at(path: Path) -> float:
+    """When a file was written last (seconds since 1970).
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileFault: the system refuses to say.
+    """
+    with _faults("read", path, FileNotFoundError):
+        return path.stat().st_mtime
+
+
 def list_folder(path: Path) -> list[str]:
     """The names of what is in a folder; of none, if there is no such folder.
 

@@ -7,6 +7,7 @@
     identity.old       0600  the one before the last rotation
     config.toml              settings, where somebody wrote some
     peers/             0700  the trust store (config/trust.py)
+    deliveries/        0700  what was sent and has no receipt yet (agents/memory.py)
 """
 
 from __future__ import annotations
@@ -98,6 +99,10 @@ class Home:
     @property
     def public_identity_file(self) -> Path:
         return self.path / "identity.pub"
+
+    @property
+    def deliveries_folder(self) -> Path:
+        return self.path / "deliveries"
 
     @property
     def next_identity_file(self) -> Path:

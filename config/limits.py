@@ -17,6 +17,8 @@ class Unit(Enum):
     SECONDS = "seconds"
     BYTES = "bytes"
     RECORDS = "records"
+    ITEMS = "items"
+    RATE = "bytes per second"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,9 @@ class Limit:
 
 # A day: longer waits are `forever`, and every sum of two limits stays exact.
 _DAY: Final = 86_400.0
+# No disk that one delivery goes to is larger.
+_PEBIBYTE: Final = 1 << 50
+_RATES: Final = (1000, 100 * 10**9)
 
 RECORD_SIZE: Final = Limit(
     name="record_size",
@@ -157,6 +162,89 @@ HOLD_LIMIT: Final = Limit(
     reason="the disk that one held delivery may take: its length may be unknown until it ends",
 )
 
+RETRY_FOR: Final = Limit(
+    name="retry_for",
+    default=600.0,
+    unit=Unit.SECONDS,
+    low=0.0,
+    high=30 * _DAY,
+    endless=True,
+    reason="how long after a cut `emit` tries to go on where it was: a line that is down for minutes comes "
+    "back; 0 never tries again",
+)
+RESUME_BUFFER: Final = Limit(
+    name="resume_buffer",
+    default=32 << 20,
+    unit=Unit.BYTES,
+    low=0,
+    high=1 << 30,
+    reason="what `emit` keeps of a stream to send it again after a cut, for nobody can read a pipe twice: "
+    "more than a window, which is what can be under way; with less than that few cuts can be mended",
+)
+RESUME_WINDOW: Final = Limit(
+    name="resume_window",
+    default=900.0,
+    unit=Unit.SECONDS,
+    low=0.0,
+    high=30 * _DAY,
+    reason="how long `receive` waits for the rest of a delivery that was cut: longer than an Emitter tries "
+    "by default; with 0 it is given up at once, and nothing of it is kept",
+)
+KEEP_PARTIAL: Final = Limit(
+    name="keep_partial",
+    default=7 * _DAY,
+    unit=Unit.SECONDS,
+    low=0.0,
+    high=365 * _DAY,
+    reason="how long the part of a delivery that was cut stays on disk for a later run to go on from: over a "
+    "weekend; a `receive` that starts removes what is older",
+)
+EMIT_RATE: Final = Limit(
+    name="emit_rate",
+    default=None,
+    unit=Unit.RATE,
+    low=_RATES[0],
+    high=_RATES[1],
+    endless=True,
+    reason="how fast `emit` sends: slower leaves a line to others; below 1 kB/s a record takes too long",
+)
+RECEIVE_RATE: Final = Limit(
+    name="receive_rate",
+    default=None,
+    unit=Unit.RATE,
+    low=_RATES[0],
+    high=_RATES[1],
+    endless=True,
+    reason="how fast `receive` takes what is sent: slower leaves line and disk to others; the Emitter adapts",
+)
+RECEIVE_MAX_BYTES: Final = Limit(
+    name="receive_max_bytes",
+    default=None,
+    unit=Unit.BYTES,
+    low=1,
+    high=_PEBIBYTE,
+    endless=True,
+    reason="the largest delivery that is taken: what announces more is refused before it is sent, what turns "
+    "out to be more is cut off",
+)
+RECEIVE_MAX_ITEMS: Final = Limit(
+    name="receive_max_items",
+    default=None,
+    unit=Unit.ITEMS,
+    low=1,
+    high=10**9,
+    endless=True,
+    reason="the most files, folders and links that one delivery may have: each takes an inode, however small",
+)
+RECEIVE_KEEP_FREE: Final = Limit(
+    name="receive_keep_free",
+    default=0,
+    unit=Unit.BYTES,
+    low=0,
+    high=_PEBIBYTE,
+    reason="what a delivery must leave free on the disk that it goes to: others write there too",
+)
+
 LIMITS: Final[dict[str, Limit]] = {
     limit.name: limit
     for limit in (
@@ -174,6 +262,15 @@ LIMITS: Final[dict[str, Limit]] = {
         RETRY_MAX,
         MESSAGE_MAX,
         HOLD_LIMIT,
+        RETRY_FOR,
+        RESUME_BUFFER,
+        RESUME_WINDOW,
+        KEEP_PARTIAL,
+        EMIT_RATE,
+        RECEIVE_RATE,
+        RECEIVE_MAX_BYTES,
+        RECEIVE_MAX_ITEMS,
+        RECEIVE_KEEP_FREE,
     )
 }
 

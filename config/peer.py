@@ -1,8 +1,9 @@
 """A peer, and the file that the trust store keeps of it.
 
 `peers/NAME.json` holds exactly
-``{"version": 1, "may_send": bool, "identity": "<the public identity's text>"}`` and, while the peer
-changes its identity, ``"older": ["<the one before>", ...]``.
+``{"version": 1, "may_send": bool, "identity": "<the public identity's text>"}``; while the peer changes
+its identity, ``"older": ["<the one before>", ...]``; and ``"policy": {...}`` where something was said of
+what it may deliver (config/policy.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from selo.config.errors import FileDamaged
 from selo.config.home import checked_peer_name
+from selo.config.policy import AS_SETTINGS, PeerPolicy
 from selo.crypto.errors import MalformedIdentity
 from selo.crypto.identity import PublicIdentity
 
@@ -21,6 +23,7 @@ OLDER_MAX = 3
 
 _VERSION = 1
 _KEYS = {"version", "may_send", "identity"}
+_MORE_KEYS = {"older", "policy"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Peer:
     may_send: bool
     identity: PublicIdentity
     older: tuple[PublicIdentity, ...] = ()
+    policy: PeerPolicy = AS_SETTINGS
 
     @classmethod
     def from_text(cls, name: str, text: str, *, may_send: bool = False) -> Peer:
@@ -67,6 +71,8 @@ def encode_peer(peer: Peer) -> bytes:
     }
     if peer.older:
         entry["older"] = [identity.to_text(None) for identity in peer.older]
+    if peer.policy != AS_SETTINGS:
+        entry["policy"] = peer.policy.as_json()
     return json.dumps(entry, indent=1).encode() + b"\n"
 
 
@@ -92,7 +98,11 @@ def decode_peer(name: str, path: Path, data: bytes) -> Peer:
         raise damaged(path, error.reason) from error
     if len({each.fingerprint for each in (newest, *older)}) != len(texts):
         raise damaged(path, "it names an identity twice")
-    return Peer(name, may_send, newest, tuple(older))
+    try:
+        policy = PeerPolicy.from_json(entry["policy"]) if "policy" in entry else AS_SETTINGS
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+    return Peer(name, may_send, newest, tuple(older), policy)
 
 
 def _object(path: Path, data: bytes) -> dict[str, object]:
@@ -100,8 +110,8 @@ def _object(path: Path, data: bytes) -> dict[str, object]:
         entry = json.loads(data, object_pairs_hook=distinct)
     except (ValueError, RecursionError):
         raise damaged(path, "it is not JSON, or names a key twice") from None
-    if not isinstance(entry, dict) or set(entry) - {"older"} != _KEYS:
-        raise damaged(path, "it needs exactly version, may_send and identity, and may have older")
+    if not isinstance(entry, dict) or set(entry) - _MORE_KEYS != _KEYS:
+        raise damaged(path, "it needs exactly version, may_send and identity, and may have older and policy")
     return entry
 
 

@@ -10,21 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from selo.config.catalogue import CATALOGUE, ENVIRONMENT_PREFIX, nearest
+from selo.config.catalogue import CATALOGUE, DELIVERY_PREFIX, ENVIRONMENT_PREFIX, nearest
 from selo.config.choices import Chosen, Origin, Source, settle
 from selo.config.errors import SettingRefused, UnknownSetting
 from selo.config.files import read_file
 from selo.config.home import HOME_VARIABLE, Home
+from selo.config.policy import Names, Overwrite
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator decides. Durations are seconds (None: without end), sizes are bytes.
+    """What an operator decides. Durations are seconds, sizes bytes, rates bytes a second (None: without end).
 
     Of ``receive_bind`` and ``receive_connect`` one is None, and so is one of ``receive_into`` and
     ``receive_output`` (`-`: standard output); of ``emit_connect`` and ``emit_bind`` one is, or both are.
-    ``receive_from`` is empty where everybody may deliver who may send. The reasons for all of them stand
-    in config/catalogue.py, those for the numbers in config/limits.py.
+    ``receive_from`` is empty where everybody may deliver who may send; of what each of them may
+    deliver these are the defaults (config/policy.py). ``receive_exec`` is quoted as for a shell. The reasons
+    for all of them stand in config/catalogue.py, those for the numbers in config/limits.py.
     """
 
     suite: str
@@ -37,14 +39,29 @@ class Settings:
     receive_from: tuple[str, ...]
     receive_into: Path | None
     receive_output: str | None
-    receive_overwrite: bool
+    receive_overwrite: Overwrite
+    receive_names: Names
+    receive_folders: bool
+    receive_max_bytes: int | None
+    receive_max_items: int | None
+    receive_keep_free: int
+    receive_rate: int | None
+    receive_no_fsync: bool
     receive_hold: bool
     hold_limit: int
     receive_wait: float | None
+    resume_window: float
+    keep_partial: float
+    receive_forever: bool
+    receive_exec: str | None
     emit_to: str | None
     emit_connect: str | None
     emit_bind: str | None
     emit_wait: float | None
+    retry_for: float | None
+    resume_buffer: int
+    emit_rate: int | None
+    emit_digest: str
     record_size: int
     window_bytes: int
     window_records: int
@@ -161,6 +178,8 @@ def _check_together(chosen: Mapping[str, Chosen]) -> None:
         ("first_message_deadline", "handshake_deadline", 1, "what"),
         ("ping_interval", "idle_limit", 2, "twice what"),
         ("retry_min", "retry_max", 1, "what"),
+        # Else another `receive` that starts would remove what this one still waits for.
+        ("resume_window", "keep_partial", 1, "what"),
     ):
         low, high = chosen[smaller], chosen[larger]
         if times * low.value > high.value:
@@ -174,5 +193,9 @@ def _check_together(chosen: Mapping[str, Chosen]) -> None:
 
 def _unknown_variables(environ: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
     known = {HOME_VARIABLE, *(setting.variable for setting in CATALOGUE.values())}
-    unknown = sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+    unknown = sorted(
+        name
+        for name in environ
+        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(DELIVERY_PREFIX) and name not in known
+    )
     return tuple((name, nearest(name, known)) for name in unknown)

@@ -32,6 +32,7 @@ from selo.config.files import (
 )
 from selo.config.home import Home, checked_peer_name, is_name
 from selo.config.peer import OLDER_MAX, Peer, decode_peer, encode_peer
+from selo.config.policy import PeerPolicy
 from selo.crypto.identity import PublicIdentity
 from selo.errors import SeloError, UsageError
 
@@ -183,6 +184,14 @@ class TrustStore:
             NoSuchPeer: there is none of that name.
         """
         return self._write(replace(self.get(name), may_send=may_send))
+
+    def set_policy(self, name: str, policy: PeerPolicy) -> Peer:
+        """Say what the peer may deliver, in place of what was said before.
+
+        Raises:
+            NoSuchPeer: there is none of that name.
+        """
+        return self._write(replace(self.get(name), policy=policy))
 
     def rename(self, name: str, new_name: str) -> Peer:
         """Give the peer another name. After a crash it has one of the two, or both.

@@ -1,6 +1,7 @@
 import pytest
 
 from selo.config.catalogue import CATALOGUE, nearest
+from selo.config.policy import Names
 
 WITHOUT_VALUE = (None, ())
 
@@ -35,10 +36,17 @@ def test_a_default_in_words_reads_back(setting):
         ("json", True, "true"),
         ("window_records", 3, "3"),
         ("message_max", 1, "1 byte"),
+        ("keep_partial", 604800.0, "7d"),
+        ("emit_rate", 10_000_000, "10MB/s"),
+        ("emit_rate", None, "unlimited"),
+        ("receive_max_items", 5, "5"),
+        ("receive_max_items", None, "unlimited"),
+        ("receive_names", Names.PORTABLE, "portable"),
+        ("receive_exec", None, "-"),
     ],
 )
 def test_values_are_shown_with_their_units(name, value, words):
-    """Sizes, durations, `forever`, switches, lists, and `-` for none."""
+    """Sizes, durations, `forever`, `unlimited`, switches, lists, and `-` for none."""
     assert CATALOGUE[name].in_words(value) == words
 
 

@@ -3,6 +3,7 @@ import pytest
 from selo.config.catalogue import CATALOGUE
 from selo.config.choices import CLASHES, Chosen, Origin, Source, settle
 from selo.config.errors import SettingsContradict
+from selo.config.policy import Overwrite
 
 
 def chosen(source, **values):
@@ -43,11 +44,14 @@ def test_what_says_nothing_overrules_nothing():
 
 def test_overwriting_clashes_with_standard_output_alone():
     """A file can be overwritten, also one that is called `-` in this folder."""
-    for output in ("file", "./-"):
-        layer = chosen(Source.FLAG, receive_overwrite=True, receive_output=output)
-        assert settle([layer]) == layer
-    with pytest.raises(SettingsContradict, match="^--overwrite contradicts --output: "):
-        settle([chosen(Source.FLAG, receive_overwrite=True, receive_output="-")])
+    for way in (Overwrite.REPLACE, Overwrite.RENAME):
+        for output in ("file", "./-"):
+            layer = chosen(Source.FLAG, receive_overwrite=way, receive_output=output)
+            assert settle([layer]) == layer
+        with pytest.raises(SettingsContradict, match="^--overwrite contradicts --output: "):
+            settle([chosen(Source.FLAG, receive_overwrite=way, receive_output="-")])
+    layer = chosen(Source.FLAG, receive_overwrite=Overwrite.NEVER, receive_output="-")
+    assert settle([layer]) == layer
 
 
 def test_a_setting_without_a_flag_is_named_by_itself():

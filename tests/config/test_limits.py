@@ -6,10 +6,14 @@ from selo.config.limits import (
     HANDSHAKE_DEADLINE,
     HOLD_LIMIT,
     IDLE_LIMIT,
+    KEEP_PARTIAL,
     LIMITS,
     MESSAGE_MAX,
     PING_INTERVAL,
     RECORD_SIZE,
+    RESUME_BUFFER,
+    RESUME_WINDOW,
+    RETRY_FOR,
     WINDOW_BYTES,
     WINDOW_RECORDS,
 )
@@ -71,3 +75,14 @@ def test_a_message_fits_into_memory_and_a_held_delivery_onto_a_disk():
     """A message is 16 MiB unless said otherwise and never over 1 GiB; a held delivery is 16 GiB."""
     assert (MESSAGE_MAX.default, MESSAGE_MAX.low, MESSAGE_MAX.high) == (16 << 20, 1, 1 << 30)
     assert HOLD_LIMIT.default == 16 << 30
+
+
+def test_a_receiver_waits_longer_than_an_emitter_tries():
+    """By default an Emitter that tries until its last moment finds its partial delivery waited for."""
+    assert RESUME_WINDOW.default > RETRY_FOR.default
+    assert RESUME_WINDOW.default <= KEEP_PARTIAL.default
+
+
+def test_a_stream_can_be_repeated_from_what_is_not_acknowledged():
+    """By default everything under way is in the buffer, of which the window is a part."""
+    assert RESUME_BUFFER.default >= 2 * WINDOW_BYTES.default

@@ -1,5 +1,4 @@
 import math
-import re
 
 import pytest
 from hypothesis import given
@@ -8,9 +7,11 @@ from hypothesis import strategies as st
 from selo.config.quantities import (
     parse_count,
     parse_duration,
+    parse_rate,
     parse_size,
     parse_switch,
     show_duration,
+    show_rate,
     show_size,
 )
 
@@ -22,6 +23,8 @@ from selo.config.quantities import (
         ("30s", 30.0),
         ("10m", 600.0),
         ("1h", 3600.0),
+        ("7d", 604800.0),
+        ("0.5d", 43200.0),
         ("1.5h", 5400.0),
         ("30", 30.0),
         ("0.25", 0.25),
@@ -41,6 +44,8 @@ def test_durations_are_seconds(text, seconds):
     [
         ("32", 32),
         ("32B", 32),
+        ("32 bytes", 32),
+        ("1 byte", 1),
         ("64KiB", 65536),
         ("1MiB", 1 << 20),
         ("1.5MiB", 3 << 19),
@@ -76,21 +81,21 @@ NO_NUMBERS += [None, True, False, [], {}, b"5", -1, -0.5, math.nan, math.inf, 10
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS)
-@pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_count])
+@pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_rate, parse_count])
 def test_no_other_spelling_of_a_number_is_read(parse, value):
     """Signs, exponents, foreign digits, infinities, booleans and other types are refused by each parser."""
     with pytest.raises(ValueError):
         parse(value)
 
 
-@pytest.mark.parametrize("unit", ["d", "S", "M", "min", "sec", "KiB"])
+@pytest.mark.parametrize("unit", ["D", "w", "day", "d/s", "s/s", "/s", "S", "M", "min", "sec", "KiB"])
 def test_no_other_unit_of_time_is_read(unit):
-    """Only ms, s, m and h are units of time."""
+    """Only ms, s, m, h and d are units of time."""
     with pytest.raises(ValueError):
         parse_duration(f"1{unit}")
 
 
-@pytest.mark.parametrize("unit", ["K", "k", "kB", "KB", "MB", "M", "kib", "TiB", "s"])
+@pytest.mark.parametrize("unit", ["K", "k", "kB", "KB", "MB", "M", "kib", "TiB", "s", "B/s", "MiB/s", "/s"])
 def test_no_ambiguous_unit_of_size_is_read(unit):
     """Units that mean 1000 to some and 1024 to others are refused."""
     with pytest.raises(ValueError):
@@ -109,7 +114,7 @@ def test_parts_of_a_byte_or_a_record_are_refused(parse, value):
 @given(st.integers(0, 1 << 40))
 def test_a_shown_size_reads_back(size):
     """What `show_size` writes means the same size."""
-    assert parse_size(re.sub(" bytes?$", "", show_size(size))) == size
+    assert parse_size(show_size(size)) == size
 
 
 @given(st.integers(0, 100_000_000))
@@ -117,6 +122,76 @@ def test_a_shown_duration_reads_back(milliseconds):
     """What `show_duration` writes means the same duration."""
     seconds = milliseconds / 1000
     assert parse_duration(show_duration(seconds)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("10MB/s", 10_000_000),
+        ("500kB/s", 500_000),
+        ("1GB/s", 1_000_000_000),
+        ("64KiB/s", 65536),
+        ("1MiB/s", 1 << 20),
+        ("2 GiB/s", 2 << 30),
+        ("1.5MB/s", 1_500_000),
+        ("1.001GB/s", 1_001_000_000),  # as a product of floats it is a little less
+        ("0.3B/s", 0),
+        ("9B/s", 9),
+        ("4096", 4096),
+        (4096, 4096),
+        (0, 0),
+    ],
+)
+def test_rates_are_bytes_a_second(text, rate):
+    """Every documented form of a rate is read as whole bytes per second, the nearest."""
+    assert parse_rate(text) == rate
+    assert type(parse_rate(text)) is int
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["MB", "kB", "KiB", "B", "KB/s", "mB/s", "Mb/s", "Mbit/s", "k/s", "TB/s", "/s", "s", "MB/m", "MB/ s"],
+)
+def test_no_other_unit_of_a_rate_is_read(unit):
+    """A rate with a unit says per second; bits, and a kilo in capitals, are refused."""
+    with pytest.raises(ValueError):
+        parse_rate(f"1{unit}")
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        (0, "0B/s"),
+        (1, "1B/s"),
+        (999, "999B/s"),
+        (1000, "1kB/s"),
+        (1024, "1KiB/s"),
+        (64_000, "64kB/s"),
+        (65_536, "64KiB/s"),
+        (1_000_000, "1MB/s"),
+        (1 << 20, "1MiB/s"),
+        (10**9, "1GB/s"),
+        (1 << 30, "1GiB/s"),
+        (100 * 10**9, "100GB/s"),
+    ],
+)
+def test_a_rate_is_shown_in_the_unit_that_fits(rate, words):
+    """Decimal or binary, whichever leaves a whole number; else in bytes."""
+    assert show_rate(rate) == words
+
+
+@given(st.integers(0, 1 << 40))
+def test_a_shown_rate_reads_back(rate):
+    """What `show_rate` writes means the same rate."""
+    assert parse_rate(show_rate(rate)) == rate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(86400, "1d"), (604800, "7d"), (90000, "25h"), (86460, "1441m"), (86401, "86401s")]
+)
+def test_days_are_shown_where_they_are_whole(seconds, words):
+    """A week is `7d`, and a day and an hour are `25h`."""
+    assert show_duration(seconds) == words
 
 
 YES = ["true", "1", "yes", "on", "TRUE", "On", True]

@@ -15,6 +15,7 @@ from selo.config.errors import (
 )
 from selo.config.home import Home
 from selo.config.limits import LIMITS
+from selo.config.policy import Names, Overwrite
 from selo.config.settings import Settings, load, load_settings
 from selo.crypto.suites import SUITES
 
@@ -31,14 +32,29 @@ LEGAL = {
     "receive_from": [("alice,bob", ("alice", "bob")), ("carol", ("carol",))],
     "receive_into": [("/box", Path("/box")), (".", Path("."))],
     "receive_output": [("-", "-"), ("./-", "./-")],
-    "receive_overwrite": [("true", True), ("false", False)],
+    "receive_overwrite": [("replace", Overwrite.REPLACE), ("never", Overwrite.NEVER)],
+    "receive_names": [("portable", Names.PORTABLE), ("any", Names.ANY)],
+    "receive_folders": [("no", False), ("yes", True)],
+    "receive_max_bytes": [("10GiB", 10 << 30), ("unlimited", None)],
+    "receive_max_items": [("1000", 1000), ("unlimited", None)],
+    "receive_keep_free": [("1GiB", 1 << 30), ("0", 0)],
+    "receive_rate": [("10MB/s", 10_000_000), ("unlimited", None)],
+    "receive_no_fsync": [("yes", True), ("no", False)],
     "receive_hold": [("True", True), ("FALSE", False)],
     "hold_limit": [("2GiB", 2 << 30), ("1", 1)],
     "receive_wait": [("10m", 600.0), ("forever", None)],
+    "resume_window": [("1h", 3600.0), ("0", 0.0)],
+    "keep_partial": [("30d", 30 * 86400.0), ("1d", 86400.0)],
+    "receive_forever": [("yes", True), ("no", False)],
+    "receive_exec": [("run --it 'a b'", "run --it 'a b'"), ("/bin/true", "/bin/true")],
     "emit_to": [("bob", "bob"), ("carol", "carol")],
     "emit_connect": [("tcp://h:9", "tcp://h:9"), ("ipc:///s", "ipc:///s")],
     "emit_bind": [("tcp://*:9", "tcp://*:9"), ("ipc:///s", "ipc:///s")],
     "emit_wait": [("forever", None), ("0", 0.0)],
+    "retry_for": [("forever", None), ("0", 0.0)],
+    "resume_buffer": [("1MiB", 1 << 20), ("0", 0)],
+    "emit_rate": [("64KiB/s", 65536), ("unlimited", None)],
+    "emit_digest": [("sha256", "sha256"), ("blake3", "blake3")],
     "record_size": [("4KiB", 4096), ("64", 64)],
     "window_bytes": [("32MiB", 32 << 20), ("64MiB", 64 << 20)],
     "window_records": [("64", 64), ("1", 1)],
@@ -60,13 +76,18 @@ REFUSED = {
     "receive_from": ["-1", "alice,", ",", "a b", "alice,../bob"],
     "receive_into": ["~nosuchuser/f", "a\0b"],
     "receive_output": ["~nosuchuser/f", "a\0b"],
+    "receive_overwrite": ["2", "-1", "maybe", "tru", "Never", "replace,rename", "a\0b"],
+    "receive_names": ["Plain", "none", "yes", "plain,any", "a\0b"],
+    "receive_exec": ["'", 'a "b', "  ", "a\0b", "a \\"],
+    "emit_digest": ["BLAKE3", "md5", "blake3,sha256", "a\0b"],
     "emit_to": ["-1", "a b", "alice,bob", "../bob"],
     "emit_connect": ["a\0b"],
     "emit_bind": ["a\0b"],
 }
-SWITCHES = ["json", "quiet", "verbose", "receive_overwrite", "receive_hold"]
+SWITCHES = ["json", "quiet", "verbose", "receive_hold", "receive_folders", "receive_no_fsync"]
+SWITCHES += ["receive_forever"]
 REFUSED |= {name: ["2", "-1", "maybe", "tru"] for name in SWITCHES}
-REFUSED |= {name: ["-1", "soon", "1e3", "nan", "99999999999999h", "5 d"] for name in LIMITS}
+REFUSED |= {name: ["-1", "soon", "1e3", "nan", "99999999999999h", "5 w", "9e9GB/s"] for name in LIMITS}
 TEXTS = [(name, text) for name in NAMES for text in REFUSED[name]]
 OF_ANOTHER_TYPE = ["[1]", "[]", "{a = 1}", "1979-05-27", "nan", "[[]]"]
 PAIRS = [  # of settings that decide one choice, each with a value that says something
@@ -77,10 +98,21 @@ PAIRS = [  # of settings that decide one choice, each with a value that says som
     (("emit_bind", "tcp://*:1"), ("emit_connect", "tcp://h:1")),
 ]
 SERVING = [  # and of those that have a meaning only beside some values of the other
-    (("receive_overwrite", "yes"), ("receive_output", "-")),
+    (("receive_overwrite", "replace"), ("receive_output", "-")),
+    (("receive_overwrite", "rename"), ("receive_output", "-")),
     (("receive_hold", "yes"), ("receive_into", "box")),
+    (("receive_forever", "yes"), ("receive_output", "-")),
+    (("receive_forever", "yes"), ("receive_output", "file")),
 ]
 SOURCES = ["file", "environment", "flag"]
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home as settings need it: private. To make an identity takes longer than all of a test here."""
+    path = tmp_path / "home"
+    path.mkdir(0o700)
+    return Home(path)
 
 
 @pytest.fixture
@@ -121,8 +153,12 @@ def test_the_defaults_are_the_limits():
     assert settings.receive_bind == "tcp://127.0.0.1:7800"
     assert settings.receive_into == Path(".")
     assert settings.suite == "classic"
-    others = set(NAMES) - set(LIMITS) - {"receive_bind", "receive_into", "suite"}
-    assert {getattr(settings, name) for name in others} == {None, False, ()}
+    assert settings.emit_digest == "blake3"
+    assert (settings.receive_names, settings.receive_overwrite) == (Names.PLAIN, Overwrite.NEVER)
+    assert settings.receive_folders is True
+    named = {"receive_bind", "receive_into", "suite", "emit_digest"}
+    named |= {"receive_names", "receive_overwrite", "receive_folders"}
+    assert {getattr(settings, name) for name in set(NAMES) - set(LIMITS) - named} == {None, False, ()}
 
 
 def test_settings_are_frozen():
@@ -281,7 +317,14 @@ def test_a_flag_resolves_what_serves_against_a_farther_source(load_from):
     """Only what is left after every choice is judged: a target on the line ends the quarrel of the others."""
     quarrel = {"environment": {"receive_overwrite": "yes"}, "file": {"receive_output": "-"}}
     settings = load_from(**quarrel, flag={"receive_into": "box"}).settings
-    assert (settings.receive_overwrite, settings.receive_output) == (True, None)
+    assert (settings.receive_overwrite, settings.receive_output) == (Overwrite.REPLACE, None)
+
+
+def test_what_serves_and_lost_has_its_default(load_from):
+    """A service that replaces for ever does not keep a person from one delivery to standard output."""
+    service = {"receive_overwrite": "rename", "receive_forever": "yes"}
+    settings = load_from(file=service, flag={"receive_output": "-"}).settings
+    assert (settings.receive_overwrite, settings.receive_forever) == (Overwrite.NEVER, False)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -318,6 +361,37 @@ def test_every_variable_is_known():
     assert load(None, environ).unknown == ()
 
 
+def test_what_a_hook_is_told_is_no_setting():
+    """A `selo` that a hook runs does not wonder at the variables of that hook."""
+    environ = {"SELO_DELIVERY_PEER": "alice", "SELO_DELIVERY_OF_A_LATER_VERSION": "", "SELO_DELIVER": "x"}
+    assert [name for name, _ in load(None, environ).unknown] == ["SELO_DELIVER"]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        *((word, Overwrite.REPLACE) for word in ("true", "yes", "on", "1", "TRUE", True)),
+        *((word, Overwrite.NEVER) for word in ("false", "no", "off", "0", False)),
+        *((str(way), way) for way in Overwrite),
+    ],
+)
+def test_overwriting_can_be_said_as_a_switch(said, meant):
+    """As it was when there were two ways: yes replaces, no refuses."""
+    assert load_settings(None, {}, {"receive_overwrite": said}).receive_overwrite is meant
+
+
+@pytest.mark.parametrize("name", [name for name, limit in LIMITS.items() if limit.endless])
+def test_a_limit_of_the_file_can_be_lifted_on_the_line(name, load_from):
+    """Each limit that need not be has its word for none, which overrules; the other's word is none."""
+    setting = CATALOGUE[name]
+    word, other = ("forever", "unlimited") if setting.unit == "seconds" else ("unlimited", "forever")
+    assert (setting.endless, setting.in_words(None)) == (word, word)
+    loaded = load_from(file={name: LEGAL[name][0][0]}, flag={name: word})
+    assert getattr(loaded.settings, name) is None
+    with pytest.raises(SettingRefused):
+        load_from(flag={name: other})
+
+
 def test_a_key_in_a_table_is_unknown(home, write_settings):
     """Settings stand in no table."""
     write_settings("[receive]\nbind = 'tcp://*:1'\n")
@@ -339,17 +413,21 @@ def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(limit):
 
 def _read(name, value):
     widest = {"window_bytes": 1 << 30, "handshake_deadline": 300, "idle_limit": 86400, "retry_max": 3600}
+    widest |= {"keep_partial": "365d"}
     narrowest = {"record_size": 32, "first_message_deadline": 0.1, "ping_interval": 0.05, "retry_min": 0.001}
+    narrowest |= {"resume_window": 0}
     return getattr(load_settings(None, {}, widest | narrowest | {name: value}), name)
 
 
 @pytest.mark.parametrize(
     "limit", [limit for limit in LIMITS.values() if not limit.endless], ids=lambda limit: limit.name
 )
-def test_only_waiting_can_be_endless(limit):
-    """`forever` is no value of a limit that protects somebody."""
+def test_only_what_says_so_can_be_endless(limit):
+    """`forever` and `unlimited` are no values of a limit that protects somebody."""
     with pytest.raises(SettingRefused):
         load_settings(None, {}, {limit.name: "forever"})
+    with pytest.raises(SettingRefused):
+        load_settings(None, {}, {limit.name: "unlimited"})
 
 
 @pytest.mark.parametrize(
@@ -360,6 +438,8 @@ def test_only_waiting_can_be_endless(limit):
         {"ping_interval": "5001ms"},
         {"idle_limit": "3999ms"},
         {"retry_min": "3s"},
+        {"keep_partial": "899s"},
+        {"resume_window": "8d"},
     ],
     ids=lambda flags: next(iter(flags)),
 )

@@ -19,6 +19,7 @@ from selo.config.errors import (
     RotationUnfinished,
 )
 from selo.config.home import Home
+from selo.config.policy import AS_SETTINGS, PeerPolicy
 from selo.config.trust import TrustStore
 
 
@@ -191,6 +192,7 @@ class TestSenders:
         lambda entry: entry | {"identity": None},
         lambda entry: entry | {"identity": entry["identity"].replace("A", "B", 1)},
         lambda entry: entry | {"more": 1},
+        lambda entry: entry | {"policy": {"more": 1}},
         lambda entry: {key: value for key, value in entry.items() if key != "may_send"},
         lambda entry: [entry],
         lambda entry: None,
@@ -318,6 +320,23 @@ def test_a_right_can_be_given_and_taken(store, identities):
     assert store.set_may_send("bob", True).may_send is True
     assert store.get("bob").identities == before.identities
     assert store.set_may_send("bob", False) == before
+
+
+def test_what_a_peer_may_deliver_is_kept(store, identities):
+    """A policy stays through every other change, and goes when it is replaced by none."""
+    policy = PeerPolicy(folders=False, max_bytes=1 << 30)
+    store.add("bob", identities[0])
+    assert store.set_policy("bob", policy).policy == policy
+    store.set_may_send("bob", True)
+    store.rotate("bob", identities[1])
+    store.finish_rotation("bob")
+    store.rename("bob", "robert")
+    assert store.get("robert").policy == policy
+    assert store.senders()[identities[1].fingerprint].policy == policy
+    assert store.set_policy("robert", AS_SETTINGS) == store.get("robert")
+    assert store.get("robert").policy == AS_SETTINGS
+    with pytest.raises(NoSuchPeer):
+        store.set_policy("bob", policy)
 
 
 @pytest.mark.parametrize("new", ["robert", "Bob", "BOB"])
