@@ -1,0 +1,133 @@
+"""Bytes and names that reach the disk."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+from contextlib import suppress
+
+from selo.agents.storage.handles import FOLDER_FLAGS, Handles
+from selo.config.files import UNSYNCABLE
+
+WITHOUT_MODES = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EOVERFLOW)
+"""What chmod and utime say on file systems that store no modes, or not such a time."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of it, however little the system takes at once.
+
+    Raises:
+        OSError: it could not.
+    """
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # somebody who shares our standard output made it non-blocking
+            writable = select.poll()
+            writable.register(descriptor, select.POLLOUT)
+            writable.poll()
+
+
+def sync(descriptor: int) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; nothing where there is nothing to sync.
+
+    Raises:
+        OSError: they may not be.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSYNCABLE:
+            raise
+
+
+def sync_tree(root: int) -> None:
+    """``sync`` every file and folder below an open folder, and that folder.
+
+    Raises:
+        OSError: something of it may not be on the disk.
+    """
+    handles = Handles()
+    try:
+        _sync_below(handles, root)
+    finally:
+        handles.close_all()
+
+
+def _sync_below(handles: Handles, folder: int) -> None:
+    with os.scandir(folder) as children:
+        for child in children:
+            if child.is_symlink():
+                continue  # a link is stored with its name
+            is_folder = child.is_dir(follow_symlinks=False)
+            flags = FOLDER_FLAGS if is_folder else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            number = handles.open(child.name, flags, dir_fd=folder)
+            if is_folder:
+                _sync_below(handles, number)
+            else:
+                sync(number)
+            handles.close(number)
+    sync(folder)
+
+
+def sync_file_system(descriptor: int) -> bool:
+    """Wait until everything on its file system is on the disk; False where the system has no such call.
+
+    Raises:
+        OSError: something may not be.
+    """
+    call = getattr(_libc, "syncfs", None)
+    if call is None:
+        return False
+    if call(descriptor) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, *UNSYNCABLE):
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Permission bits for a file or folder, where its file system stores them.
+
+    Raises:
+        OSError: it could not.
+    """
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in WITHOUT_MODES:
+            raise
+
+
+def set_time(where: int | bytes, mtime: int, *, dir_fd: int | None = None) -> None:
+    """The time of modification, nanoseconds since 1970, of a descriptor or of a link in an open folder.
+
+    Raises:
+        OSError: it could not.
+    """
+    times = (mtime, mtime)
+    try:
+        if dir_fd is None:
+            os.utime(where, ns=times)
+        else:
+            os.utime(where, ns=times, dir_fd=dir_fd, follow_symlinks=False)
+    except OverflowError:
+        return  # a time that this system has no number for
+    except OSError as error:
+        if error.errno not in WITHOUT_MODES:
+            raise
+
+
+def current_umask() -> int:
+    """The permission bits that this process takes from new files."""
+    with suppress(OSError, ValueError, StopIteration), open("/proc/self/status", "rb") as status:
+        return int(next(line for line in status if line.startswith(b"Umask:")).split()[1], 8)
+    mask = os.umask(0o077)  # there is no asking without setting, and another thread may make a file meanwhile
+    os.umask(mask)
+    return mask

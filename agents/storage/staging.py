@@ -1,0 +1,181 @@
+"""The folder in which a delivery lies until it is whole: `.selo-<32 hex digits>.part` beside its target.
+
+It is held by a lock that ends with the process, so what nobody holds was left behind and may be taken up
+again, or removed. The folder is opened once; whatever is put under its name later is not followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from contextlib import suppress
+
+from selo.agents.errors import SinkFault
+from selo.agents.storage.base import BeingReceived
+from selo.agents.storage.durable import sync, write_all
+from selo.agents.storage.handles import FOLDER_FLAGS, NEW_FILE_FLAGS, Handles
+from selo.agents.storage.placing import Place, status_of
+from selo.agents.storage.removing import remove_all_but
+from selo.agents.storage.state import State
+
+STATE = "state.json"
+"""The name of the state's file."""
+
+NEW_STATE = "state.new"
+"""What it is called until it is whole."""
+
+STAGING_NAME = re.compile(r"\.selo-[0-9a-f]{32}\.part")
+"""What the folders of deliveries under way are called."""
+
+WITHOUT_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK)
+"""What flock says where folders cannot be locked, as on NFS."""
+
+TRIES = 16
+"""Times that a folder which goes away between making and locking it is made again."""
+
+
+def staging_name(delivery: bytes) -> str:
+    """The name for a delivery's 16 bytes."""
+    return f".selo-{delivery.hex()}.part"
+
+
+class Staging:
+    """A staging folder that is open, and held if ``locked``; ``fresh`` says that it was made just now."""
+
+    def __init__(self, handles: Handles, place: Place, number: int, *, fresh: bool, locked: bool) -> None:
+        self._handles = handles
+        self._place = place
+        self.number = number
+        self.fresh = fresh
+        self.locked = locked
+
+    @classmethod
+    def enter(cls, handles: Handles, place: Place, *, make: bool = True) -> Staging:
+        """Open the folder, making it if it is not there, and hold it.
+
+        Raises:
+            BeingReceived: somebody else holds it.
+            SinkFault: it is another user's.
+            FileNotFoundError: it is not there, and is not to be made.
+            OSError: the system refused, or something that is no folder has its name.
+        """
+        for _ in range(TRIES):
+            fresh = make and _made(place)
+            try:
+                staging = cls._entered(handles, place, fresh=fresh)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                continue  # whoever held it has just removed it
+            except OSError:
+                if fresh:
+                    with suppress(OSError):
+                        os.rmdir(place.name, dir_fd=place.folder)
+                raise
+            if staging is not None:
+                return staging
+        raise BeingReceived(place.name)
+
+    @classmethod
+    def _entered(cls, handles: Handles, place: Place, *, fresh: bool) -> Staging | None:
+        """The folder, held; None if it was removed before that."""
+        number = handles.open(place.name, FOLDER_FLAGS, dir_fd=place.folder)
+        try:
+            locked = _lock(number, place.name)
+            if not fresh and os.fstat(number).st_uid != os.geteuid():
+                raise SinkFault(place.name, "it is another user's", for_peer="its place is taken")
+            there = status_of(place)
+            if there is not None and os.path.samestat(there, os.fstat(number)):
+                return cls(handles, place, number, fresh=fresh, locked=locked)
+        except BaseException:
+            handles.close(number)
+            raise
+        handles.close(number)
+        return None
+
+    def load(self) -> State | None:
+        """The state, if there is one that can be understood.
+
+        Raises:
+            OSError: the system refused, and what is there may be good.
+        """
+        try:
+            number = self._handles.open(
+                STATE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.number
+            )
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):
+                return None
+            raise
+        try:
+            with open(number, "rb", closefd=False) as file:
+                return State.unpack(file.read())
+        except (ValueError, IsADirectoryError):
+            return None
+        finally:
+            self._handles.close(number)
+
+    def save(self, state: State, *, durable: bool) -> None:
+        """Replace the state in one step.
+
+        Raises:
+            OSError: the system refused; the old one is still there.
+        """
+        with suppress(FileNotFoundError):
+            os.unlink(NEW_STATE, dir_fd=self.number)
+        number = self._handles.open(NEW_STATE, NEW_FILE_FLAGS, dir_fd=self.number)
+        try:
+            write_all(number, state.pack())
+            if durable:
+                sync(number)
+        finally:
+            self._handles.close(number)
+        os.replace(NEW_STATE, STATE, src_dir_fd=self.number, dst_dir_fd=self.number)
+        if durable:
+            sync(self.number)
+
+    def clear(self, *, but_state: bool = False) -> None:
+        """Empty the folder.
+
+        Raises:
+            OSError: the system refused.
+        """
+        remove_all_but(self.number, (STATE,) if but_state else ())
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, and let go of it.
+
+        Raises:
+            OSError: the system refused; what is left of it is let go of.
+        """
+        try:
+            # The state goes first: what cannot be removed whole is not to be taken for a delivery.
+            with suppress(FileNotFoundError):
+                os.unlink(STATE, dir_fd=self.number)
+            self.clear()
+            os.rmdir(self._place.name, dir_fd=self._place.folder)
+        finally:
+            self._handles.close(self.number)
+
+
+def _made(place: Place) -> bool:
+    try:
+        os.mkdir(place.name, 0o700, dir_fd=place.folder)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _lock(number: int, shown_as: str) -> bool:
+    """Whether it is ours now; where folders cannot be locked, it is not."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BeingReceived(shown_as) from None
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return False
+    return True
