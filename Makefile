@@ -11,7 +11,7 @@ UV ?= uv
 PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 
-.PHONY: help setup types demo demo-pipe demo-stdin demo-hosts test bench keys receiver emitter vectors docs lock clean
+.PHONY: help setup types demo demo-pipe demo-stdin demo-hosts test faults chaos bench bench-trees keys receiver emitter vectors docs lock clean
 .PHONY: check check-format check-lint check-types check-imports check-prose
 
 help: ## list these verbs
@@ -34,8 +34,17 @@ demo-hosts: setup ## three hosts with their own addresses: IPv4, IPv6, a cable t
 test: setup ## run the tests
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
+faults: setup ## every fault at every moment of every kind of delivery: some minutes
+	@$(BIN)/pytest --numprocesses 2 --dist load -m "" tests/faults
+
+chaos: setup ## deliveries under random faults, until one goes wrong: [N=500] [SEED=that of the first]
+	@$(BIN)/python -m tests.faults.chaos $(if $(N),--number "$$N") $(if $(SEED),--seed "$$SEED")
+
 bench: setup ## measure Selo beside raw ZeroMQ, CURVE, ssh, socat and spiped, as Markdown: [SIZE=1GiB] [ROUNDS=5]
 	@$(BIN)/python bench/run.py $(if $(SIZE),--size "$$SIZE") $(if $(ROUNDS),--rounds "$$ROUNDS")
+
+bench-trees: setup ## measure a folder and a large file beside tar and rsync over ssh: [FILES=100000] [SIZE=5GiB]
+	@$(BIN)/python bench/trees.py $(if $(FILES),--files "$$FILES") $(if $(SIZE),--size "$$SIZE")
 
 check: check-format check-lint check-types check-imports check-prose ## formatting, lint, types, who may import whom, and prose
 

@@ -8,38 +8,38 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 from selo.agents import events
 from selo.agents.arguments import known_peers, require
+from selo.agents.bodies import DELIVERY_LENGTH
 from selo.agents.emitter import Emitter
 from selo.agents.facts import SessionFacts
 from selo.agents.launcher import Emitting, Receiving, RoleReport, SyncPipe
 from selo.agents.meeting import Terms
+from selo.agents.opening import open_paths
+from selo.agents.places import rules_for
+from selo.agents.receipt_file import ReceiptKeeper
 from selo.agents.receiver import MakeSink, Receiver
 from selo.agents.routes import meeting
 from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink
-from selo.agents.sources import (
-    Block,
-    BytesSource,
-    DescriptorSource,
-    IterableSource,
-    Source,
-    open_source,
-)
+from selo.agents.sources import Block, BytesSource, DescriptorSource, IterableSource, Source
 from selo.agents.stop import Stop
 from selo.agents.stream import Passage, Stream
+from selo.config.policy import Overwrite
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
 from selo.crypto.identity import Identity
 from selo.errors import MisuseError
 
-Data: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Iterable[Block]"
-"""What can be sent: a path, bytes, an open binary file, or an iterable of bytes."""
+Path: TypeAlias = "str | os.PathLike[str]"
+
+Data: TypeAlias = "Path | Sequence[Path] | bytes | bytearray | memoryview | BinaryIO | Iterable[Block]"
+"""What can be sent: a path (of a folder, too), some paths, bytes, an open binary file, bytes in pieces."""
 
 Target: TypeAlias = "str | os.PathLike[str] | Callable[[bytes], object]"
 """Where a delivery can go: into a folder, into a file, or to a callable, block by block."""
@@ -56,6 +56,8 @@ def emit(
     connect: str | None = None,
     bind: str | None = None,
     name: str | None = None,
+    receipt: Path | None = None,
+    delivery: bytes | None = None,
     settings: Settings | None = None,
     report: events.Report = events.ignore,
     on_session: Callable[[SessionFacts], object] | None = None,
@@ -64,15 +66,19 @@ def emit(
     """Deliver ``data`` to a pinned peer; returns when its receipt has verified.
 
     Args:
-        data: a path (text is always a path), bytes, an open binary file, or an iterable of bytes.
+        data: a path (text is always a path) of a file or folder, a list of paths, bytes, an open binary file,
+            or an iterable of bytes.
         identity: ours.
         to: the peer; nobody else gets a byte.
         connect: where it listens, as in ``tcp://host:7800``; tries for ``settings.emit_wait`` seconds.
         bind: or where we listen, for a peer who cannot be reached.
         name: what the other side may call it; a path's own name unless given.
+        receipt: a file that does not exist yet, for the Receiver's signed receipt.
+        delivery: 16 random bytes that name this delivery. Where an earlier call with the same ones was cut,
+            another process's too, this one goes on; without them it goes on within this call only.
         settings: the defaults if None.
         report: called with events (selo.agents.events), from this thread.
-        on_session: called with the facts of the session before any data is sent.
+        on_session: called with the facts of each session before any data is sent in it.
         stop: its request, from any thread, ends the delivery in order.
 
     Raises:
@@ -86,10 +92,22 @@ def emit(
     """
     require(identity, Identity, "identity", "what load_identity gives")
     require(to, Peer, "to", "what load_peer gives")
+    if delivery is not None and not (isinstance(delivery, bytes) and len(delivery) == DELIVERY_LENGTH):
+        raise MisuseError(f"delivery takes {DELIVERY_LENGTH} bytes")
     terms = _terms(settings, report, on_session, stop)
-    emitter = Emitter(identity=identity, peer=to, source=as_source(data, name), terms=terms)
-    with meeting(connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings) as place:
-        return emitter.run(place)
+    source = as_source(data, name)
+    keeper = ReceiptKeeper(receipt) if receipt is not None else None
+    emitter = Emitter(
+        identity=identity, peer=to, source=source, terms=terms, delivery=delivery, receipt=keeper
+    )
+    try:
+        with meeting(
+            connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings
+        ) as place:
+            return emitter.run(place)
+    finally:
+        if keeper is not None:
+            keeper.discard()
 
 
 def receive(
@@ -99,7 +117,7 @@ def receive(
     senders: Peer | Collection[Peer],
     connect: str | None = None,
     bind: str | None = None,
-    overwrite: bool = False,
+    overwrite: bool | None = None,
     settings: Settings | None = None,
     report: events.Report = events.ignore,
     on_session: Callable[[SessionFacts], object] | None = None,
@@ -114,7 +132,7 @@ def receive(
         senders: who may deliver; whoever else comes is turned away and reported.
         connect: where the one sender listens, if we cannot be reached.
         bind: or where we listen. Either waits for ``settings.receive_wait`` seconds (without end).
-        overwrite: whether a file that exists may be replaced.
+        overwrite: whether what exists may be replaced; None: as the peer's policy and the settings say (no).
         settings, report, on_session, stop: as for ``emit``.
 
     Raises:
@@ -126,7 +144,7 @@ def receive(
         Interrupted: ``stop`` was requested.
     """
     terms = _terms(settings, report, on_session, stop)
-    receiver = _receiver(identity, senders, _sink_maker(into, overwrite), terms)
+    receiver = _receiver(identity, senders, _sink_maker(into, overwrite, terms.settings), terms)
     with meeting(
         connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
     ) as place:
@@ -204,9 +222,10 @@ def run_agents(
         LocalFault: one of the two failed; the words and ``exit_status`` are its own.
         Interrupted: ``stop`` was requested.
     """
+    settings = settings or load_settings()
     pipe = SyncPipe(
         Emitting(partial(as_source, data, None)),
-        Receiving(partial(_sink, into, False)),
+        Receiving(partial(_sink, into, None, settings)),
         transport=transport,
         settings=settings,
         report=report,
@@ -222,7 +241,9 @@ def as_source(data: Data, name: str | None) -> Source:
         MisuseError: it is none of ``Data``.
     """
     if isinstance(data, str | os.PathLike):
-        return open_source(os.fspath(data), name)
+        return open_paths([os.fspath(data)], name=name)
+    if isinstance(data, list | tuple) and data and all(isinstance(each, str | os.PathLike) for each in data):
+        return open_paths([os.fspath(each) for each in data], name=name)
     if isinstance(data, bytes | bytearray | memoryview):
         return BytesSource(bytes(data), name)
     _refuse_text(data)
@@ -231,7 +252,7 @@ def as_source(data: Data, name: str | None) -> Source:
     if read is not None:
         return _file_source(data, read, name)
     if isinstance(data, Iterable):
-        return IterableSource(data, name)
+        return IterableSource(cast("Iterable[Block]", data), name)
     raise MisuseError(
         f"cannot send a {type(data).__name__}: give a path, bytes, a binary file or an iterable"
     )
@@ -284,18 +305,21 @@ def _blocks(read: Callable[[int], bytes | None]) -> Iterator[bytes]:
         yield block
 
 
-def _sink_maker(into: Target, overwrite: bool) -> MakeSink:
+def _sink_maker(into: Target, overwrite: bool | None, settings: Settings) -> MakeSink:
     if not callable(into):
         require(into, (str, os.PathLike), "into", "a path or a callable")
-    return partial(_sink, into, overwrite)
+    return partial(_sink, into, overwrite, settings)
 
 
-def _sink(into: Target, overwrite: bool, sender: str) -> Sink:
+def _sink(into: Target, overwrite: bool | None, settings: Settings, sender: Peer) -> Sink:
     if callable(into):
         return CallableSink(into)
+    rules = rules_for(settings, sender)
+    if overwrite is not None:
+        rules = replace(rules, overwrite=Overwrite.REPLACE if overwrite else Overwrite.NEVER)
     if os.path.isdir(into) or os.fspath(into).endswith(os.sep):
-        return FolderSink(into, sender=sender, overwrite=overwrite)
-    return FileSink(into, overwrite=overwrite)
+        return FolderSink(into, rules, sender=sender.name)
+    return FileSink(into, rules)
 
 
 def _receiver(

@@ -1,4 +1,4 @@
-"""The structured bodies of a delivery: OPEN, ACK, ABORT (docs/PROTOCOL.md, section 9).
+"""The structured bodies of a delivery: OPEN and its answer, ACK, ABORT (docs/PROTOCOL.md, section 9).
 
 Pure. They are parsed only after their record's tag verified, and still strictly:
 an authenticated peer may be a broken one.
@@ -6,9 +6,11 @@ an authenticated peer may be a broken one.
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import pairwise
 
 import msgpack
 
@@ -21,15 +23,30 @@ NAME_MAX = 255
 ABORT_TEXT_MAX = 1024
 """UTF-8 bytes of an ABORT's text: a few sentences for a person."""
 
+DELIVERY_LENGTH = 16
+"""Bytes that name a delivery: random, so no two are named alike."""
+
+NO_DELIVERY = bytes(DELIVERY_LENGTH)
+"""The name of none: an offer that was not given one yet."""
+
+MARKS_MAX = 64
+"""Places that an answer compares: they fit, and a 64th of what is there is little to repeat."""
+
+COUNT_MAX = 2**63 - 1
+"""The largest size or number that is said: what file systems and signed integers hold."""
+
 _ACK = struct.Struct(">QQ")
+_MARK = struct.Struct(">Q32s")
 
 
 class Kind(IntEnum):
-    """What a session carries."""
+    """What an OPEN begins."""
 
     STREAM = 0
     FILE = 1
     CONVERSATION = 2
+    TREE = 3
+    ANSWER = 4
 
 
 class AbortCode(IntEnum):
@@ -40,42 +57,149 @@ class AbortCode(IntEnum):
     INTERRUPTED = 3
     PROTOCOL = 4
     INTERNAL = 5
+    LATER = 6
 
 
 @dataclass(frozen=True)
 class Offer:
     """OPEN: what the Emitter is about to send, or that both sides will.
 
-    ``name`` is a suggestion, hostile to the Receiver; ``size`` in bytes is information.
+    ``name`` is a suggestion, hostile to the Receiver; ``size`` in bytes is exact for a file and else
+    information, as is ``items``, the number of a tree's entries. ``delivery`` (16 bytes) names this delivery
+    in all sessions that carry it. ``mode`` (permission bits) and ``mtime`` (nanoseconds since 1970) are a
+    file's. ``sha256``: the items get SHA-256 digests as well.
     """
 
     kind: Kind
     name: str | None
     size: int | None
+    delivery: bytes = NO_DELIVERY
+    items: int | None = None
+    mode: int | None = None
+    mtime: int | None = None
+    sha256: bool = False
+
+    def bound_to(self, fingerprint: bytes) -> Offer:
+        """The same under a name that only the Emitter of this fingerprint can give: the Receiver's own."""
+        bound = hashlib.sha256(fingerprint + self.delivery).digest()[:DELIVERY_LENGTH]
+        return replace(self, delivery=bound)
 
     def pack(self) -> bytes:
         """The body of OPEN."""
-        return _encode([int(self.kind), self.name, self.size])
+        if self.kind is Kind.CONVERSATION:
+            return _encode([int(self.kind), None, None])
+        return _encode(
+            [
+                int(self.kind),
+                self.name,
+                self.size,
+                self.delivery,
+                self.items,
+                self.mode,
+                self.mtime,
+                self.sha256,
+            ]
+        )
 
     @classmethod
     def unpack(cls, body: bytes | memoryview) -> Offer:
-        """Read the body of OPEN.
+        """Read the body of an Emitter's OPEN, or of either side's in a conversation.
 
         Raises:
             PeerMisbehaved: it is not the one encoding of an offer.
         """
-        kind, name, size = _decode("OPEN", body, 3)
-        if type(kind) is not int or kind not in Kind.__members__.values():
+        kind, name, size, *rest = _decode("OPEN", body, (3, 8))
+        if type(kind) is not int or kind not in Kind.__members__.values() or kind == Kind.ANSWER:
             raise PeerMisbehaved("OPEN has an unknown kind")
+        if (kind == Kind.CONVERSATION) != (not rest):
+            raise PeerMisbehaved("OPEN has the fields of another kind")
+        if kind == Kind.CONVERSATION:
+            if name is not None or size is not None:
+                raise PeerMisbehaved("OPEN of a conversation has a name or size")
+            return cls(Kind.CONVERSATION, None, None)
+        offer = cls(Kind(kind), name, size, *rest)  # type: ignore[arg-type]
+        offer._check()
+        return offer
+
+    def _check(self) -> None:
+        name = self.name
         if name is not None and not (isinstance(name, str) and 0 < len(name.encode()) <= NAME_MAX):
             raise PeerMisbehaved("OPEN has no legal name")
-        if size is not None and not (type(size) is int and size >= 0):
+        if not (_is_count(self.size) and _is_count(self.items)):
             raise PeerMisbehaved("OPEN has no legal size")
-        if kind == Kind.FILE and (name is None or size is None):
+        if type(self.delivery) is not bytes or len(self.delivery) != DELIVERY_LENGTH:
+            raise PeerMisbehaved("OPEN does not name its delivery")
+        if not (_is_count(self.mode, 0o7777) and _is_time(self.mtime) and type(self.sha256) is bool):
+            raise PeerMisbehaved("OPEN has no legal mode, time or digest")
+        if self.kind == Kind.FILE and (name is None or self.size is None):
             raise PeerMisbehaved("OPEN of a file lacks its name or size")
-        if kind == Kind.CONVERSATION and not (name is None and size is None):
-            raise PeerMisbehaved("OPEN of a conversation has a name or size")
-        return cls(Kind(kind), name, size)
+        if self.kind != Kind.FILE and (self.mode is not None or self.mtime is not None):
+            raise PeerMisbehaved("OPEN of what is no file has a mode or time")
+        if self.kind != Kind.TREE and self.items is not None:
+            raise PeerMisbehaved("OPEN of what is no tree counts items")
+
+
+def _is_count(value: object, most: int = COUNT_MAX) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= most)
+
+
+def _is_time(value: object) -> bool:
+    return value is None or (type(value) is int and -COUNT_MAX <= value <= COUNT_MAX)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a delivery (bytes from its beginning), and the BLAKE3 (32 bytes) of all before it."""
+
+    position: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The Receiver's OPEN in a delivery: it is welcome, and so much of it is here already.
+
+    ``marks`` are up to ``MARKS_MAX`` places in rising order, the last one the end of what is here; none where
+    that is nothing. ``complete``: it was stored before, all of it, and needs no more than a receipt.
+    """
+
+    marks: tuple[Mark, ...] = ()
+    complete: bool = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of the delivery that the Receiver has."""
+        return self.marks[-1].position if self.marks else 0
+
+    def pack(self) -> bytes:
+        """The body of OPEN."""
+        marks = b"".join(_MARK.pack(mark.position, mark.digest) for mark in self.marks)
+        return _encode([int(Kind.ANSWER), marks, self.complete])
+
+    @classmethod
+    def unpack(cls, body: bytes | memoryview) -> Answer:
+        """Read the body of a Receiver's OPEN.
+
+        Raises:
+            PeerMisbehaved: it is not the one encoding of an answer.
+        """
+        kind, raw, complete = _decode("OPEN", body, (3,))
+        if (
+            kind != Kind.ANSWER
+            or type(kind) is not int
+            or type(raw) is not bytes
+            or type(complete) is not bool
+        ):
+            raise PeerMisbehaved("OPEN is no answer to a delivery")
+        if len(raw) % _MARK.size or len(raw) > MARKS_MAX * _MARK.size:
+            raise PeerMisbehaved("an answer has marks of a wrong length")
+        marks = tuple(Mark(*fields) for fields in _MARK.iter_unpack(raw))
+        places = [0, *(mark.position for mark in marks)]
+        if any(before >= after for before, after in pairwise(places)):
+            raise PeerMisbehaved("an answer's marks do not rise")
+        if places[-1] > COUNT_MAX:
+            raise PeerMisbehaved("an answer has a mark beyond every delivery")
+        return cls(marks, complete)
 
 
 @dataclass(frozen=True)
@@ -120,7 +244,7 @@ class Abort:
         Raises:
             PeerMisbehaved: it is not the one encoding of an ABORT.
         """
-        code, text = _decode("ABORT", body, 2)
+        code, text = _decode("ABORT", body, (2,))
         if type(code) is not int or code < 0:
             raise PeerMisbehaved("ABORT has no code")
         if not isinstance(text, str) or len(text.encode()) > ABORT_TEXT_MAX:
@@ -134,8 +258,8 @@ def _encode(value: list[object]) -> bytes:
     return packed
 
 
-def _decode(what: str, body: bytes | memoryview, arity: int) -> list[object]:
-    """One flat msgpack array of ``arity`` values, in its one encoding."""
+def _decode(what: str, body: bytes | memoryview, arities: tuple[int, ...]) -> list[object]:
+    """One flat msgpack array of as many values as one of ``arities`` says, in its one encoding."""
     if len(body) > STRUCTURED_BODY_MAX:
         raise PeerMisbehaved(f"{what} is too long")
     raw = bytes(body)
@@ -144,15 +268,15 @@ def _decode(what: str, body: bytes | memoryview, arity: int) -> list[object]:
             raw,
             raw=False,
             strict_map_key=True,
-            max_array_len=arity,
+            max_array_len=max(arities),
             max_map_len=0,
             max_ext_len=0,
-            max_bin_len=0,
+            max_bin_len=MARKS_MAX * _MARK.size,
         )
     except Exception as error:  # msgpack's own family is wide: ValueError, StackError, UnicodeDecodeError...
         raise PeerMisbehaved(f"{what} is not a legal msgpack array") from error
-    if type(value) is not list or len(value) != arity or any(type(item) is list for item in value):
-        raise PeerMisbehaved(f"{what} is not an array of {arity}")
+    if type(value) is not list or len(value) not in arities or any(type(item) is list for item in value):
+        raise PeerMisbehaved(f"{what} is not an array of {' or '.join(map(str, arities))}")
     if _encode(value) != raw:
         raise PeerMisbehaved(f"{what} is not in its one encoding")
     return value

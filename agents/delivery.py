@@ -89,6 +89,10 @@ class Pace:
         self.record_size = min(largest, SMALLEST_PACED)
         """Bytes."""
 
+    def again(self, now: float) -> Pace:
+        """The same, begun at ``now``: what went before was no sending."""
+        return Pace(self._largest, started=now)
+
     def acknowledged(self, total: int, *, now: float) -> None:
         """``total`` bytes have been consumed by the other side at the time ``now`` (seconds)."""
         rate = total / max(now - self._started, 1e-3)

@@ -11,6 +11,7 @@ from selo.errors import (
     LocalFault,
     MisuseError,
     PeerFault,
+    SeloError,
     SessionError,
     TrustError,
     UnreachableError,
@@ -38,6 +39,23 @@ class SourceFault(LocalFault):
 
     def __str__(self) -> str:
         return f"cannot read {self.source}: {self.reason}"
+
+
+class StreamLost(SourceFault):
+    """What the Receiver lacks was sent, and can be read no more.
+
+    ``kept_from`` is the first place (bytes) that could be sent again, ``held`` what the Receiver has.
+    """
+
+    def __init__(self, kept_from: int, held: int) -> None:
+        super().__init__(
+            "what was sent",
+            f"the Receiver has {held:,} bytes of it, and a stream cannot be read again before {kept_from:,}",
+            "the Receiver lost what it had: start the program that makes the stream again",
+        )
+        self.args = (kept_from, held)
+        self.kept_from = kept_from
+        self.held = held
 
 
 class SinkFault(LocalFault):
@@ -76,6 +94,35 @@ class TargetExists(SinkFault):
             hint="choose another name, or allow it with --overwrite (overwrite=True)",
         )
         self.args = (target,)
+
+
+class CannotBeginAnew(SinkFault):
+    """The Emitter sends from the beginning, and ``handed_on`` bytes are out of our hands."""
+
+    def __init__(self, handed_on: int) -> None:
+        super().__init__(
+            "the stream",
+            f"the Emitter begins anew, and {handed_on:,} bytes were handed on",
+            "start both sides again",
+            for_peer="it handed on what came before, and cannot take it back",
+        )
+        self.args = (handed_on,)
+        self.handed_on = handed_on
+
+
+class RefusedByPolicy(SinkFault):
+    """The peer may not deliver that here; ``rule`` is the reason, which the peer is told."""
+
+    def __init__(self, peer: str, rule: str) -> None:
+        super().__init__(
+            f"what {peer} brings",
+            rule,
+            f"`selo trust policy {peer}` shows what it may deliver",
+            for_peer=rule,
+        )
+        self.args = (peer, rule)
+        self.peer = peer
+        self.rule = rule
 
 
 class HoldLimitExceeded(SinkFault):
@@ -149,6 +196,46 @@ class PeerFailed(PeerFault):
         return f"the {self.role} failed: {self.text}"
 
 
+class PeerLater(SessionError):
+    """The other side cannot go on now, and said that it may later."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"the other side is not ready: {self.text}"
+
+
+class HeldForAnother(SessionError):
+    """A peer came for something while the place is held for a delivery that was cut."""
+
+    for_peer = "its place is held for a delivery that was cut, until that comes or its user ends the waiting"
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer)
+        self.peer = peer
+
+    def __str__(self) -> str:
+        return f"{self.peer} came with another delivery than the one that the place is held for"
+
+
+class BeginAnew(SessionError):
+    """The delivery is stored, and the Emitter has other content under its name now."""
+
+    for_peer = "what was stored is not what is sent now: it is to be sent as new"
+
+    def __str__(self) -> str:
+        return "the Emitter's source has changed since the delivery was stored; it is taken as a new one"
+
+
+class ReceiptUnsigned(SessionError):
+    """The statement that came with the receipt does not carry the Receiver's signature over this delivery."""
+
+    def __str__(self) -> str:
+        return "the receipt's signature is not the Receiver's over what was sent"
+
+
 class DigestMismatch(SessionError):
     """What reached the sink is not what left the source, though every tag verified."""
 
@@ -160,17 +247,36 @@ class DeliveryCut(SessionError):
     """The session ended before the delivery did.
 
     ``done`` counts bytes: those acknowledged (Emitter; all, if the outcome is unknown), or those that
-    the sink had passed on and cannot call back (Receiver).
+    the sink had passed on and cannot call back (Receiver). ``tried`` is for how many seconds the delivery
+    could not be taken up again, ``kept`` whether its partial data waits to be.
     """
 
-    def __init__(self, role: str, cause: SessionError, done: int, outcome_unknown: bool = False) -> None:
+    def __init__(
+        self,
+        role: str,
+        cause: SeloError,
+        done: int,
+        outcome_unknown: bool = False,
+        *,
+        tried: float = 0.0,
+        kept: bool = False,
+    ) -> None:
         super().__init__(role, cause, done, outcome_unknown)
         self.role = role
         self.cause = cause
         self.done = done
         self.outcome_unknown = outcome_unknown
+        self.tried = tried
+        self.kept = kept
+        self.hint = "the same command goes on where this one stopped" if kept else ""
 
     def __str__(self) -> str:
+        return f"{self._what_is_left()}{self._how_long()}"
+
+    def _how_long(self) -> str:
+        return f"; it could not be taken up again within {self.tried:g} s" if self.tried else ""
+
+    def _what_is_left(self) -> str:
         if self.outcome_unknown:
             return (
                 f"outcome unknown: {self.cause}; all {self.done:,} bytes were sent, "
@@ -181,6 +287,8 @@ class DeliveryCut(SessionError):
                 f"the session was cut: {self.cause}; the delivery is not complete, "
                 f"{self.done:,} bytes had been acknowledged"
             )
+        if self.kept:
+            return f"the session was cut: {self.cause}; what came is kept to be taken up again"
         if not self.done:
             return f"the session was cut: {self.cause}; nothing was kept"
         return f"the session was cut: {self.cause}; {self.done:,} bytes were handed on and are not the whole"

@@ -6,12 +6,15 @@ hexadecimal. Times are seconds, sizes are bytes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from selo.agents.bodies import Offer
+from selo.crypto.items import Item, ItemType
+from selo.errors import SeloError
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Event:
 
     name: ClassVar[str] = "event"
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """The event as one JSON object."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         plain = {key: value.hex() if isinstance(value, bytes) else value for key, value in values.items()}
@@ -70,7 +73,7 @@ class Connected(Event):
 class PeerVerified(Event):
     """The peer's signature verified under the pinned key."""
 
-    name: ClassVar[str] = "peer-verified"
+    name: ClassVar[str] = "authenticated"
     role: str
     peer: str
     fingerprint: bytes
@@ -137,6 +140,73 @@ class Delivered(Event):
     seconds: float
     target: str | None
     receipt: str
+    items: int = 1
+    delivery: str = ""
+    durable: bool = False
+
+
+@dataclass(frozen=True)
+class ItemStarted(Event):
+    """A file of a tree begins; ``path`` is hostile text to a Receiver."""
+
+    name: ClassVar[str] = "item-started"
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ItemDone(Event):
+    """One item of a tree was read (Emitter) or written (Receiver); ``path`` is hostile text to a Receiver."""
+
+    name: ClassVar[str] = "item-done"
+    kind: str
+    path: str
+    size: int
+    blake3: str | None
+
+    @classmethod
+    def of(cls, item: Item) -> ItemDone:
+        """The event for an item."""
+        digest = item.blake3.hex() if item.type is ItemType.FILE else None
+        return cls(item.type.name.lower(), os.fsdecode(item.path), item.size, digest)
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """The delivery goes on at ``offset``; ``held`` bytes of it were there.
+
+    Where ``offset`` is less, the source was changed or what was there is damaged. ``complete``: all of it was
+    stored before, and only the receipt is missing.
+    """
+
+    name: ClassVar[str] = "resumed"
+    offset: int
+    held: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Lost(Event):
+    """The session was lost; for ``seconds`` (None: without end) the delivery can be taken up again."""
+
+    name: ClassVar[str] = "lost"
+    reason: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The delivery failed; ``code`` is the exit status that belongs to the reason."""
+
+    name: ClassVar[str] = "failed"
+    code: int
+    kind: str
+    reason: str
+
+    @classmethod
+    def of(cls, error: SeloError) -> Failed:
+        """The event for an error."""
+        return cls(error.exit_status, type(error).__name__, str(error))
 
 
 def ignore(_event: Event) -> None:

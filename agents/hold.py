@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from selo.agents.bodies import Offer
 from selo.agents.errors import HoldLimitExceeded, SinkFault
-from selo.agents.sinks import Sink
+from selo.agents.sinks import Sink, refuse_tree
 
 IN_MEMORY = 1 << 20
 """Bytes that are held without touching a disk."""
@@ -54,6 +54,7 @@ class HoldSink:
             HoldLimitExceeded: the Emitter says that it is longer than may be held.
             SinkFault: there is not enough room to hold it.
         """
+        refuse_tree(offer, "the stream")
         self._thread = threading.get_ident()
         if offer.size is not None:
             self._check_room(offer.size)

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
 
@@ -100,6 +100,8 @@ class SyncPipe:
         self._parts: dict[str, Emitting | Receiving] = {"Emitter": emitting, "Receiver": receiving}
         self._transport = transport
         self._settings = settings if settings is not None else load_settings()
+        if transport == "pipe":  # there is no second one to go on over
+            self._settings = replace(self._settings, retry_for=0.0, resume_window=0.0)
         self._report = report
         self._identities = {role: Identity.generate(os.urandom) for role in _NAMES}
         self._context = multiprocessing.get_context("spawn")

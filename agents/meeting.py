@@ -186,6 +186,7 @@ class Listening:
         self._listener = listener
         self._names = names
         self._untrusted = 0
+        self._announced = False
 
     @property
     def address(self) -> str:
@@ -199,7 +200,9 @@ class Listening:
             NobodyCame, OnlyStrangersCame: ``part.wait`` is over.
             RefusedByPeer: the peer came and does not trust us.
         """
-        terms.report(events.Listening(self._listener.address, self._names))
+        if not self._announced:
+            self._announced = True
+            terms.report(events.Listening(self._listener.address, self._names))
         deadline, refusals = part.deadline, _Refusals()
         with terms.stop.waking(self._listener.wake):
             while True:

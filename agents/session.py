@@ -7,6 +7,7 @@ loop owns the leg, the sealer, the opener and the clock; a handler (``Outgoing``
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,12 +16,16 @@ from typing import Protocol
 
 from selo.agents.bodies import Abort, AbortCode
 from selo.agents.errors import (
+    BeginAnew,
     DigestMismatch,
+    HeldForAnother,
     MessageTooLong,
     PeerFailed,
     PeerInterrupted,
+    PeerLater,
     PeerLost,
     PeerMisbehaved,
+    ReceiptUnsigned,
     SinkFault,
     SourceFault,
     WrongKind,
@@ -135,7 +140,15 @@ class Session:
             try:
                 while not handler.done:
                     self._turn(handler)
-            except (RecordError, FrameRefused, LegClosed, PeerLost, PeerFailed, PeerInterrupted):
+            except (
+                RecordError,
+                FrameRefused,
+                LegClosed,
+                PeerLost,
+                PeerFailed,
+                PeerInterrupted,
+                PeerLater,
+            ):
                 raise  # nobody trustworthy is listening, or they know already
             except BaseException as error:
                 self._abort(error)
@@ -203,6 +216,8 @@ class Session:
             return PeerInterrupted("its reason cannot be read")
         if abort.code in (AbortCode.INTERRUPTED, AbortCode.PROTOCOL):
             return PeerInterrupted(abort.text)
+        if abort.code is AbortCode.LATER:
+            return PeerLater(abort.text)
         return PeerFailed(self._peer_role.name.capitalize(), abort.text)
 
     # The end
@@ -226,17 +241,25 @@ class Session:
     def _abort(self, error: BaseException) -> None:
         """Tell the other side why, as far as it is its business; never fails."""
         with suppress(SeloError):  # the link is gone too; the first error is the one to report
-            self.send(RecordType.ABORT, _reason(error).pack())
+            self.send(RecordType.ABORT, self._reason(error).pack())
             self.wait_for_close()
 
+    def _reason(self, error: BaseException) -> Abort:
+        """What the other side is told: whose fault it was, and never a path of ours."""
+        if isinstance(error, SourceFault):
+            return Abort(AbortCode.SOURCE, error.for_peer)
+        if isinstance(error, SinkFault | WrongKind | MessageTooLong):
+            return Abort(AbortCode.SINK, error.for_peer)
+        if isinstance(error, HeldForAnother | BeginAnew):
+            return Abort(AbortCode.LATER, error.for_peer)
+        if isinstance(error, Interrupted) and self._may_come_back(error):
+            return Abort(AbortCode.LATER, "it is being stopped, and may be started again")
+        if isinstance(error, Interrupted | KeyboardInterrupt):
+            return Abort(AbortCode.INTERRUPTED, "interrupted by its user or its program")
+        if isinstance(error, PeerMisbehaved | DigestMismatch | ReceiptUnsigned):
+            return Abort(AbortCode.PROTOCOL, str(error))
+        return Abort(AbortCode.INTERNAL, "internal fault")
 
-def _reason(error: BaseException) -> Abort:
-    if isinstance(error, SourceFault):
-        return Abort(AbortCode.SOURCE, error.for_peer)
-    if isinstance(error, SinkFault | WrongKind | MessageTooLong):
-        return Abort(AbortCode.SINK, error.for_peer)
-    if isinstance(error, Interrupted | KeyboardInterrupt):
-        return Abort(AbortCode.INTERRUPTED, "interrupted by its user or its program")
-    if isinstance(error, PeerMisbehaved | DigestMismatch):
-        return Abort(AbortCode.PROTOCOL, str(error))
-    return Abort(AbortCode.INTERNAL, "internal fault")
+    def _may_come_back(self, error: Interrupted) -> bool:
+        """A service that is stopped is often restarted; a person who types Ctrl-C means it."""
+        return self._peer_role is Role.EMITTER and error.signal_number == signal.SIGTERM

@@ -7,25 +7,26 @@ under its final name before ``commit``.
 
 from __future__ import annotations
 
-import itertools
 import os
-import secrets
-import select
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from selo.agents.bodies import Offer
-from selo.agents.errors import SinkFault, TargetExists
-from selo.agents.names import checked_file_name
-from selo.config.files import NO_LINKS, UNSYNCABLE
+from selo.agents.bodies import Kind, Offer
+from selo.agents.content import Summary
+from selo.agents.errors import SinkFault
+from selo.agents.storage.base import Held, ResumableSink, StorageRules, faults
+from selo.agents.storage.durable import sync, write_all
+from selo.agents.storage.staged_file import StagedFile
+from selo.agents.storage.staged_tree import StagedTree
+from selo.crypto.items import Item, ItemLog
 
-NEW_FILE_MODE = 0o600
-"""Files we make are for their owner alone; widening is the owner's business."""
+TO_BE_FINISHED = StorageRules(keep=False)
+"""A cut ends the delivery, and nothing of it stays: for programs that do not say otherwise."""
 
 
 class Sink(Protocol):
@@ -35,8 +36,11 @@ class Sink(Protocol):
     def hands_on(self) -> bool:
         """Whether what is written is out of our hands at once, so that ``discard`` cannot call it back."""
 
-    def open(self, offer: Offer) -> None:
+    def open(self, offer: Offer) -> Held | None:
         """Prepare for the delivery, or refuse it.
+
+        Returns:
+            what is there of it already, of a sink that can go on from there (``ResumableSink``); else None.
 
         Raises:
             SinkFault: there is no place for it.
@@ -71,7 +75,8 @@ class CallableSink:
         self._function = function
 
     def open(self, offer: Offer) -> None:
-        """Nothing to prepare."""
+        """See ``Sink.open``."""
+        refuse_tree(offer, "to the callable")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         try:
@@ -96,260 +101,177 @@ class DescriptorSink:
         self._shown_as = shown_as
 
     def open(self, offer: Offer) -> None:
-        """It is open."""
+        """See ``Sink.open``."""
+        refuse_tree(offer, self._shown_as)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        with _faults(self._shown_as):
-            _write_all(self._descriptor, data)
+        with faults(self._shown_as):
+            write_all(self._descriptor, data)
 
     def commit(self) -> str | None:
-        with _faults(self._shown_as):
-            _sync(self._descriptor)
+        with faults(self._shown_as):
+            sync(self._descriptor)
         return None
 
     def discard(self) -> None:
         """What was written cannot be called back; the exit status says that it is not whole."""
 
 
-class FileSink:
-    """One file at a path that the user chose; a device or FIFO there is written directly.
+class _Chosen(ResumableSink):
+    """A sink that knows only when it is opened which one it is; ``_inner`` does the work."""
 
-    A symbolic link that the user names is followed, as ``cp`` would.
-    """
+    def __init__(self) -> None:
+        self._inner: ResumableSink | SpecialFile | None = None
 
-    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        self._path = Path(path)
-        self._overwrite = overwrite
-        self._inner: _PartialFile | _SpecialFile | None = None
+    @property
+    def _chosen(self) -> ResumableSink | SpecialFile:
+        assert self._inner is not None
+        return self._inner
+
+    @property
+    def _staged(self) -> ResumableSink:
+        assert isinstance(self._inner, ResumableSink)
+        return self._inner
 
     @property
     def hands_on(self) -> bool:
         return self._inner is not None and self._inner.hands_on
 
-    def open(self, offer: Offer) -> None:
-        with _faults(str(self._path)):
-            special = self._path.exists() and not self._path.is_file() and not self._path.is_dir()
-            if special:
-                # Not by its real path: /dev/stdout and /dev/fd/63 have none that can be opened.
-                self._inner = _SpecialFile(self._path)
-            else:
-                target = Path(os.path.realpath(self._path))
-                self._inner = _PartialFile(target, overwrite=self._overwrite)
-        self._inner.open(offer)
+    @property
+    def target(self) -> str:
+        return self._staged.target
+
+    @property
+    def durable(self) -> bool:
+        return self._staged.durable
+
+    @property
+    def keeps(self) -> bool:
+        return self._staged.keeps
+
+    @property
+    def log(self) -> ItemLog | None:
+        return self._staged.log
+
+    @abstractmethod
+    def _choose(self, offer: Offer) -> ResumableSink | SpecialFile:
+        """The sink for this delivery."""
+
+    def open(self, offer: Offer) -> Held | None:
+        """See ``Sink.open``."""
+        self._inner = self._choose(offer)
+        return self._inner.open(offer)
+
+    def go_on(self, position: int) -> None:
+        self._staged.go_on(position)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert self._inner is not None
-        self._inner.write(data)
+        self._chosen.write(data)
+
+    def seal(self, summary: Summary) -> None:
+        self._staged.seal(summary)
 
     def commit(self) -> str | None:
-        assert self._inner is not None
-        return self._inner.commit()
+        return self._chosen.commit()
+
+    def forget(self) -> None:
+        self._staged.forget()
+
+    def suspend(self) -> None:
+        self._staged.suspend()
 
     def discard(self) -> None:
         if self._inner is not None:
             self._inner.discard()
 
 
-class FolderSink:
+class FileSink(_Chosen):
+    """One file at a path that the user chose; a device or FIFO there is written directly.
+
+    A symbolic link that the user names is followed, as ``cp`` would.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rules: StorageRules = TO_BE_FINISHED) -> None:
+        super().__init__()
+        self._path = Path(path)
+        self._rules = rules
+
+    def _choose(self, offer: Offer) -> ResumableSink | SpecialFile:
+        refuse_tree(offer, str(self._path))
+        with faults(str(self._path)):
+            if self._path.exists() and not self._path.is_file() and not self._path.is_dir():
+                # Not by its real path: /dev/stdout and /dev/fd/63 have none that can be opened.
+                return SpecialFile(self._path)
+            target = Path(os.path.realpath(self._path))
+        return StagedFile(target.parent, self._rules, name=target.name)
+
+
+class FolderSink(_Chosen):
     """A folder into which each delivery goes under the name it brings, once that passed the door.
 
     A stream without a name is called after its sender and the time.
     """
 
-    hands_on = False
-
     def __init__(
         self,
         folder: str | os.PathLike[str],
+        rules: StorageRules = TO_BE_FINISHED,
         *,
         sender: str,
-        overwrite: bool = False,
+        on_item: Callable[[Item], object] = lambda _item: None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self._folder = Path(folder)
+        self._rules = rules
         self._sender = sender
-        self._overwrite = overwrite
+        self._on_item = on_item
         self._now = now
-        self._file: _PartialFile | None = None
 
-    def open(self, offer: Offer) -> None:
-        name = checked_file_name(offer.name) if offer.name is not None else self._free_name()
-        self._file = _PartialFile(self._folder / name, overwrite=self._overwrite)
-        self._file.open(offer)
-
-    def _free_name(self) -> str:
-        """A made-up name that nothing has: two streams of one second are two files."""
-        stem = f"{self._sender}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(self._now()))}"
-        for name in itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2))):
-            if not os.path.lexists(self._folder / name):
-                self._overwrite = False  # whoever takes it in between keeps it
-                return name
-        raise AssertionError("there is always a next number")
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert self._file is not None
-        self._file.write(data)
-
-    def commit(self) -> str | None:
-        assert self._file is not None
-        return self._file.commit()
-
-    def discard(self) -> None:
-        if self._file is not None:
-            self._file.discard()
+    def _choose(self, offer: Offer) -> ResumableSink:
+        if offer.kind is Kind.TREE:
+            return StagedTree(self._folder, self._rules, on_item=self._on_item, now=self._now)
+        return StagedFile(self._folder, self._rules, sender=self._sender, now=self._now)
 
 
-class _OwnDescriptor:
-    """A descriptor that only the thread that opened it closes.
-
-    Where another thread closed it under a hanging write, its number could be another file's, or a
-    socket's, by the time that write goes on.
-    """
-
-    def __init__(self, path: Path, flags: int) -> None:
-        self.number = os.open(path, flags | os.O_CLOEXEC, NEW_FILE_MODE)
-        self._thread = threading.get_ident()
-        self._open = True
-
-    def close(self) -> None:
-        if self._open and threading.get_ident() == self._thread:
-            self._open = False
-            os.close(self.number)
-
-
-class _SpecialFile(DescriptorSink):
+class SpecialFile(DescriptorSink):
     """A device or FIFO; closed at the end, which is how a FIFO's reader learns of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._own = _OwnDescriptor(path, os.O_WRONLY | os.O_NOCTTY)
-        super().__init__(self._own.number, shown_as=str(path))
+        self._number = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        self._thread = threading.get_ident()
+        self._open = True
+        super().__init__(self._number, shown_as=str(path))
 
     def commit(self) -> str | None:
         super().commit()
-        with _faults(str(self._path)):
-            self._own.close()
+        with faults(str(self._path)):
+            self._close()
         return str(self._path)
 
     def discard(self) -> None:
         with suppress(OSError):
-            self._own.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Only the thread that opened it does: where another closed it under a hanging write, its number
+        could be another file's, or a socket's, by the time that write goes on."""
+        if self._open and threading.get_ident() == self._thread:
+            self._open = False
+            os.close(self._number)
 
 
-class _PartialFile:
-    """A file under a temporary name in its target's folder until it is whole and synced."""
+def refuse_tree(offer: Offer, target: str) -> None:
+    """Refuse what is more than one thing where there is room for one only.
 
-    hands_on = False
-
-    def __init__(self, target: Path, *, overwrite: bool) -> None:
-        self._target = target
-        self._overwrite = overwrite
-        self._temporary = target.parent / f".selo-{secrets.token_hex(8)}.part"
-        self._own: _OwnDescriptor | None = None
-        self._folder: _OwnDescriptor | None = None
-        self._exists = False
-
-    def open(self, offer: Offer) -> None:
-        self._check_target()
-        with _faults(str(self._target)):
-            self._check_room(offer.size)
-            # Opened now and kept: a folder that we may not read, or a process out of descriptors, is no
-            # reason to fail when all the data is there.
-            self._folder = _OwnDescriptor(self._target.parent, os.O_RDONLY | os.O_DIRECTORY)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            try:
-                self._own = _OwnDescriptor(self._temporary, flags)
-            except OSError:
-                self._folder.close()
-                raise
-            self._exists = True
-
-    def _check_target(self) -> None:
-        """Refuse early: the Emitter hears of it before it sends its data."""
-        with _faults(str(self._target)):
-            try:
-                mode = os.lstat(self._target).st_mode
-            except FileNotFoundError:
-                return
-        if stat.S_ISDIR(mode):
-            raise SinkFault(str(self._target), "it is a folder")
-        if not self._overwrite:
-            raise TargetExists(str(self._target))
-
-    def _check_room(self, size: int | None) -> None:
-        volume = os.statvfs(self._target.parent)
-        free = volume.f_bavail * volume.f_frsize
-        if size is not None and volume.f_blocks and size > free:
-            reason = f"it takes {size:,} bytes and {free:,} are free"
-            raise SinkFault(str(self._target), reason, for_peer="there is not enough room for it")
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert self._own is not None
-        with _faults(str(self._target)):
-            _write_all(self._own.number, data)
-
-    def commit(self) -> str | None:
-        assert self._own is not None and self._folder is not None
-        with _faults(str(self._target)):
-            os.fsync(self._own.number)
-            self._own.close()
-            self._name_it()
-            self._exists = False
-            _sync(self._folder.number)  # without this the name itself may not survive a power cut
-            self._folder.close()
-        return str(self._target)
-
-    def _name_it(self) -> None:
-        """Give the file its name; ``rename`` would silently replace what appeared meanwhile."""
-        if self._overwrite:
-            os.replace(self._temporary, self._target)
-            return
-        try:
-            os.link(self._temporary, self._target, follow_symlinks=False)
-        except FileExistsError:
-            raise TargetExists(str(self._target)) from None
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            if os.path.lexists(self._target):
-                raise TargetExists(str(self._target)) from None
-            os.rename(self._temporary, self._target)
-            return
-        os.unlink(self._temporary)
-
-    def discard(self) -> None:
-        for descriptor in (self._own, self._folder):
-            if descriptor is not None:
-                with suppress(OSError):  # what could not be written back at the close is not wanted any more
-                    descriptor.close()
-        if self._exists:
-            self._exists = False
-            with suppress(OSError):  # the folder is gone or read-only: nothing more can be done for it
-                os.unlink(self._temporary)
-
-
-@contextmanager
-def _faults(target: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SinkFault.from_os(target, error) from error
-
-
-def _write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # somebody who shares our standard output made it non-blocking
-            writable = select.poll()
-            writable.register(descriptor, select.POLLOUT)
-            writable.poll()
-
-
-def _sync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in UNSYNCABLE:
-            raise
+    Raises:
+        SinkFault: it is a tree.
+    """
+    if offer.kind is Kind.TREE:
+        raise SinkFault(
+            target,
+            "a folder, or several files, came",
+            "`selo receive --into DIR` takes them",
+            for_peer="it takes one file or stream, and no folders",
+        )

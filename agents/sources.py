@@ -13,11 +13,13 @@ import stat
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from selo.agents.bodies import NAME_MAX, Kind, Offer
 from selo.agents.errors import SourceFault
+from selo.crypto.items import ItemLog
 
 Block = bytes | bytearray | memoryview
 
@@ -34,6 +36,14 @@ class Source(Protocol):
     @property
     def offer(self) -> Offer:
         """What the delivery is called and how long it is, as far as that is known."""
+
+    @property
+    def restartable(self) -> bool:
+        """Whether ``blocks`` may be called again, and gives the same from the beginning."""
+
+    @property
+    def log(self) -> ItemLog | None:
+        """The items that ``blocks`` has given, where the delivery is made of several; else None."""
 
     def blocks(self, block_size: int) -> Iterator[Block]:
         """The bytes, in blocks of 1 to ``block_size`` bytes; live input yields what is here.
@@ -52,6 +62,9 @@ class BytesSource:
     Raises:
         SourceFault: ``name`` cannot be a delivery's name.
     """
+
+    restartable = True
+    log = None
 
     def __init__(self, data: bytes, name: str | None = None) -> None:
         self._data = data
@@ -72,6 +85,9 @@ class IterableSource:
     Raises:
         SourceFault: ``name`` cannot be a delivery's name.
     """
+
+    restartable = False
+    log = None
 
     def __init__(self, chunks: Iterable[Block], name: str | None = None) -> None:
         self._chunks = chunks
@@ -107,26 +123,32 @@ def _view(chunk: Block) -> memoryview:
 
 
 class FileSource:
-    """A regular file. It is opened at once, so that a wrong path costs no session; read once.
+    """A regular file. It is opened at once, so that a wrong path costs no session.
 
     Raises:
         SourceFault: it cannot be opened, is no regular file, or its name cannot be a delivery's.
     """
 
+    restartable = True
+    log = None
+
     def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         self._path = os.fspath(path)
         self._descriptor = _open(self._path)
-        self._close = weakref.finalize(self, _close, self._descriptor)  # also of a source that is never read
+        weakref.finalize(self, _close, self._descriptor)
         self._before = os.fstat(self._descriptor)
         if not stat.S_ISREG(self._before.st_mode):
             raise SourceFault(self._path, "it is no regular file")
-        self.offer = _offer(Kind.FILE, _name(self._path, name), self._before.st_size, self._path)
+        self.offer = replace(
+            _offer(Kind.FILE, _name(self._path, name), self._before.st_size, self._path),
+            mode=stat.S_IMODE(self._before.st_mode),
+            mtime=self._before.st_mtime_ns,
+        )
 
     def blocks(self, block_size: int) -> Iterator[Block]:
-        if not self._close.alive:
-            raise SourceFault(self._path, "it was read already")
         left = self._before.st_size
         try:
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
             while left and (block := os.read(self._descriptor, min(block_size, left))):
                 left -= len(block)
                 yield block
@@ -134,8 +156,6 @@ class FileSource:
             after = os.fstat(self._descriptor)
         except OSError as error:
             raise SourceFault.from_os(self._path, error) from error
-        finally:
-            self._close()
         self._check_unchanged(after, left, more)
 
     def _check_unchanged(self, after: os.stat_result, left: int, more: bytes) -> None:
@@ -156,11 +176,14 @@ class FileSource:
 class DescriptorSource:
     """An open descriptor (standard input, a pipe, a device), as a stream that leaves at once.
 
-    ``shown_as`` names it in errors; an ``owned`` descriptor is closed with the source.
+    ``shown_as`` names it in errors; an ``owned`` descriptor is closed with the source. A regular file, as
+    after `<` in a shell, can be read again from where it stood.
 
     Raises:
         SourceFault: it is not open, or ``name`` cannot be a delivery's name.
     """
+
+    log = None
 
     def __init__(
         self,
@@ -175,15 +198,18 @@ class DescriptorSource:
         self._descriptor = descriptor
         self._shown_as = shown_as
         try:
-            size = _size_left(descriptor)
+            self._start, size = _start_and_size(descriptor)
         except OSError as error:
             raise SourceFault.from_os(shown_as, error) from error
+        self.restartable = self._start is not None
         self.offer = _offer(Kind.STREAM, name, size, shown_as)
         self._cancelled, self._cancel = os.pipe()
         weakref.finalize(self, _close, self._cancelled, self._cancel)
 
     def blocks(self, block_size: int) -> Iterator[Block]:
         try:
+            if self._start is not None:
+                os.lseek(self._descriptor, self._start, os.SEEK_SET)
             _enlarge_pipe(self._descriptor)
             while block := self._read(block_size):
                 yield block
@@ -279,12 +305,13 @@ def _offer(kind: Kind, name: str | None, size: int | None, source: str) -> Offer
     return Offer(kind, name, size)
 
 
-def _size_left(descriptor: int) -> int | None:
-    """How many bytes a redirected file still holds; None for pipes and devices."""
+def _start_and_size(descriptor: int) -> tuple[int | None, int | None]:
+    """Where a redirected file stands and how many bytes it still holds; None for pipes and devices."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        return None
-    return max(0, status.st_size - os.lseek(descriptor, 0, os.SEEK_CUR))
+        return None, None
+    start = os.lseek(descriptor, 0, os.SEEK_CUR)
+    return start, max(0, status.st_size - start)
 
 
 def _enlarge_pipe(descriptor: int) -> None:

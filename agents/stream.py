@@ -14,6 +14,7 @@ from selo.agents.errors import SinkFault
 from selo.agents.facts import SessionFacts
 from selo.agents.meeting import Meeting
 from selo.agents.receiver import Receiver
+from selo.agents.sinks import refuse_tree
 from selo.errors import MisuseError
 
 BLOCKS_AHEAD = 4
@@ -132,6 +133,7 @@ class Passage:
 
     def open(self, offer: Offer) -> None:
         """See ``Sink.open``."""
+        refuse_tree(offer, "the stream")
         with self._condition:
             self._offer = offer
             self._condition.notify_all()

@@ -8,8 +8,9 @@ from typing import Any, Final
 import shtab
 from grammar_tree import Command, command_tree
 
-from selo.config.catalogue import CATALOGUE
+from selo.config.catalogue import CATALOGUE, DIGESTS
 from selo.config.home import HOME_VARIABLE
+from selo.config.policy import Names, Overwrite
 from selo.crypto.suites import SUITES
 
 SCRIPTS = {"bash": "selo", "zsh": "_selo", "fish": "selo.fish"}
@@ -72,11 +73,18 @@ PEER: Final = {"bash": "_selo_peers", "zsh": "_selo_peers", "fish": "(_selo_peer
 ANYTHING: Final = None
 
 BY_METAVAR: Final[dict[str, Any]] = {
+    "CMD": ANYTHING,
+    "DIGEST": list(DIGESTS),
     "DIR": FOLDER,
     "DURATION": ANYTHING,
     "F": FILE,
     "FILE": FILE,
+    "HOW": list(Overwrite),
+    "N": ANYTHING,
     "PATH": FILE,
+    "PATTERN": ANYTHING,
+    "RATE": ANYTHING,
+    "RULE": list(Names),
     "SIZE": ANYTHING,
     "SUITE": list(SUITES),
     "URL": ANYTHING,
@@ -86,12 +94,14 @@ BY_PLACE: Final[dict[tuple[str, str], Any]] = {
     ("config", "names"): list(CATALOGUE),
     ("doctor", "peer_name"): PEER,
     ("emit", "emit_to"): PEER,
+    ("emit", "ignore_files"): ANYTHING,
     ("emit", "stream_name"): ANYTHING,
     ("keygen", "name"): ANYTHING,
     ("receive", "receive_from"): PEER,
     ("trust add", "name"): ANYTHING,
     ("trust allow", "name"): PEER,
     ("trust deny", "name"): PEER,
+    ("trust policy", "name"): PEER,
     ("trust remove", "name"): PEER,
     ("trust rename", "name"): PEER,
     ("trust rename", "new_name"): ANYTHING,

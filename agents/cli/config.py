@@ -61,7 +61,7 @@ def _commented(setting: Setting) -> str:
     default = setting.default
     if default == () or (default is None and not setting.endless):
         value = '""'
-    elif isinstance(default, bool) or setting.unit == "records":
+    elif isinstance(default, bool) or (setting.unit in ("records", "items") and default is not None):
         value = setting.show(default)
     else:
         value = json.dumps(setting.in_words(default))

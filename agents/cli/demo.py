@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from argparse import Namespace
@@ -13,14 +12,16 @@ from pathlib import Path
 from blake3 import blake3
 
 from selo.agents import events
-from selo.agents.cli.common import Context, write_error_line
+from selo.agents.cli.common import Context
 from selo.agents.cli.report import in_words, size_words
+from selo.agents.cli.streams import write_event
 from selo.agents.cli.terminal import printable
 from selo.agents.launcher import Emitting, Receiving, SyncPipe
 from selo.agents.sinks import FileSink, Sink
 from selo.agents.sources import BytesSource, FileSource
 from selo.agents.stop import Stop, stop_on_signals
 from selo.config.settings import Settings
+from selo.config.trust import Peer
 from selo.errors import LocalFault
 
 MESSAGE = b"D" * 1024
@@ -110,7 +111,7 @@ class _Demo:
 
     def _tell(self, role: str, event: events.Event) -> None:
         if self._context.json:
-            write_error_line(json.dumps({"role": role, **event.as_json()}))
+            write_event(**event.as_json(), role_of=role)
         elif not isinstance(event, events.Progress | events.Opened):
             for line in in_words(event, verbose=True).splitlines():
                 self._line(role, line)
@@ -124,7 +125,7 @@ class _Demo:
             print(f"  {who:<9} {text}", flush=True)
 
 
-def _file_sink(target: Path, _sender: str) -> Sink:
+def _file_sink(target: Path, _sender: Peer) -> Sink:
     return FileSink(target)
 
 

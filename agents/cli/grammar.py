@@ -33,6 +33,7 @@ class Parser(argparse.ArgumentParser):
         raise BadCommandLine(message, self.prog)
 
 
+Container: TypeAlias = argparse._ActionsContainer
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
@@ -74,6 +75,16 @@ def add_command(
         epilog=f"example:\n  {example}",
     )
     return parser
+
+
+def add_setting(parser: Container, flag: str, setting: str, metavar: str, help_text: str) -> None:
+    """An option that says the value of a setting."""
+    parser.add_argument(flag, dest=setting, metavar=metavar, help=help_text)
+
+
+def add_switch(parser: Container, flag: str, setting: str, help_text: str, said: object = True) -> None:
+    """An option without a value that says ``said`` of a setting."""
+    parser.add_argument(flag, dest=setting, action="store_const", const=said, help=help_text)
 
 
 def add_passphrase_file(parser: Parser, help_text: str) -> None:

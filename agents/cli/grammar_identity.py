@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selo.agents.cli.grammar import Commands, Parser, add_command, add_passphrase_file
+from selo.agents.cli.grammar import Commands, Parser, add_command, add_passphrase_file, add_setting
 
 
 def add_keygen(commands: Commands, general: Parser) -> None:
@@ -132,6 +132,29 @@ def _add_changes(actions: Commands, general: Parser) -> None:
             actions, general, name, summary, "It can be sent to either way.", f"selo trust {name} bob"
         )
         change.add_argument("name", metavar="NAME")
+    _add_policy(actions, general)
+
+
+def _add_policy(actions: Commands, general: Parser) -> None:
+    policy = add_command(
+        actions,
+        general,
+        "policy",
+        "show or say what a peer may deliver",
+        "What is said of a peer comes before the settings and flags of `selo receive`; what is\n"
+        "not said is as they say. Without options: shows what holds.",
+        "selo trust policy alice --into inbox/alice --max-bytes 10GiB",
+    )
+    policy.add_argument("name", metavar="NAME")
+    add_setting(policy, "--into", "into", "DIR", "its deliveries go into DIR")
+    policy.add_argument("--folders", choices=["yes", "no"], help="whether it may send folders")
+    add_setting(policy, "--max-bytes", "max_bytes", "SIZE", "the largest delivery, or unlimited")
+    add_setting(policy, "--max-items", "max_items", "N", "the most items in one, or unlimited")
+    add_setting(policy, "--keep-free", "keep_free", "SIZE", "leave so much of the disk free")
+    add_setting(policy, "--names", "names", "RULE", "the names that are taken: plain, portable, any")
+    add_setting(policy, "--overwrite", "overwrite", "HOW", "if a name is taken: never, rename, replace")
+    add_setting(policy, "--rate", "rate", "RATE", "take no more than 10MB/s ..., or unlimited")
+    policy.add_argument("--clear", action="store_true", help="forget first what was said before")
 
 
 def add_passphrase(commands: Commands, general: Parser) -> None:

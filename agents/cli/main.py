@@ -42,6 +42,7 @@ _HANDLERS = {
     "rotate": ("keys", "rotate"),
     "receive": ("receive", "run"),
     "emit": ("emit", "run"),
+    "receipt": ("receipt", "run"),
     "demo": ("demo", "run"),
     "config": ("config", "run"),
 }

@@ -21,15 +21,18 @@ from selo.agents.cli.grammar_identity import (
     add_trust,
 )
 from selo.agents.cli.grammar_operate import add_config, add_doctor
+from selo.agents.cli.grammar_receipt import add_receipt
 
 __all__ = ["BadCommandLine", "make_parser", "parse_command_line"]
 
+STANDARD_INPUT = "-"
+
 
 def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
-    """The parsed line. ``command`` names the sub-command, for `trust` ``action`` names its own.
+    """The parsed line. ``command`` names the sub-command, for `trust` and `receipt` ``action`` names its own.
 
-    What is a setting stands under the setting's name, None where the line does not say it. Besides,
-    emit has ``path`` (`-`: standard input) and ``stream_name``.
+    What is a setting stands under the setting's name, None where the line does not say it. Besides, emit
+    has ``paths`` (`-` alone: standard input), ``stream_name``, ``exclude``, ``ignore_files`` and ``receipt``.
 
     Raises:
         BadCommandLine: it cannot be meant.
@@ -48,11 +51,18 @@ def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _settle_source(arguments: argparse.Namespace) -> None:
-    if arguments.path is not None:
-        return
-    if sys.stdin is None or sys.stdin.isatty():
-        raise BadCommandLine("nothing to send: name a file, or pipe a stream in", "selo emit")
-    arguments.path = "-"
+    if not arguments.paths:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise BadCommandLine("nothing to send: name a file or folder, or pipe a stream in", "selo emit")
+        arguments.paths = [STANDARD_INPUT]
+    alone = len(arguments.paths) == 1
+    if STANDARD_INPUT not in arguments.paths:
+        if not alone and arguments.stream_name is not None:
+            raise BadCommandLine("--as names one thing, and here are several", "selo emit")
+    elif not alone:
+        raise BadCommandLine("standard input is sent alone, without files", "selo emit")
+    elif arguments.exclude or arguments.ignore_files:
+        raise BadCommandLine("--exclude and --ignore-file choose in folders, not in a stream", "selo emit")
 
 
 def make_parser() -> Parser:
@@ -79,6 +89,7 @@ def make_parser() -> Parser:
     add_rotate(commands, general)
     add_receive(commands, general)
     add_emit(commands, general)
+    add_receipt(commands, general)
     add_demo(commands, general)
     add_config(commands, general)
     add_doctor(commands, general)

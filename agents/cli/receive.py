@@ -1,4 +1,4 @@
-"""`selo receive`: one delivery from a trusted peer, into a folder, a file or standard output."""
+"""`selo receive`: deliveries from trusted peers, into a folder, a file or standard output."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from argparse import Namespace
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
 from selo.agents.errors import OutputIsTerminal
-from selo.agents.hold import HoldSink
+from selo.agents.hook import Arrived, Hook
 from selo.agents.meeting import Terms
-from selo.agents.receiver import MakeSink, Receiver
+from selo.agents.places import sink_maker, sweep_places
+from selo.agents.receiver import Receiver
 from selo.agents.routes import meeting
-from selo.agents.sinks import DescriptorSink, FileSink, FolderSink, Sink
 from selo.agents.stop import stop_on_signals
 from selo.config.catalogue import STANDARD_OUTPUT
+from selo.config.errors import SettingsContradict
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
@@ -23,18 +24,20 @@ from selo.errors import LocalFault
 
 
 def run(_arguments: Namespace, context: Context) -> int:
-    """Listen until one delivery is stored.
+    """Listen until one delivery is stored, or, with --forever, until a signal comes.
 
     Raises:
         SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
     """
     settings = context.settings
-    _refuse_terminal(settings)
+    _refuse_output(settings)
     senders = TrustStore(context.home).senders(settings.receive_from)
     identity = context.load_identity()
-    make_sink = _sink_maker(settings)
     _warn_early(context)
-    narrator = Narrator(context)
+    peers = list({peer.name: peer for peer in senders.values()}.values())
+    sweep_places(settings, peers)
+    narrator = Narrator(context, goes_on=settings.receive_forever)
+    hook = _Hook(context)
     with stop_on_signals() as stop:
         terms = Terms(
             settings=settings,
@@ -44,8 +47,13 @@ def run(_arguments: Namespace, context: Context) -> int:
             known=_names(context),
         )
         try:
-            receiver = Receiver(identity=identity, senders=senders, make_sink=make_sink, terms=terms)
-            peers = {peer.name: peer for peer in senders.values()}.values()
+            receiver = Receiver(
+                identity=identity,
+                senders=senders,
+                make_sink=sink_maker(settings, narrator),
+                terms=terms,
+                on_stored=hook.run,
+            )
             with meeting(
                 connect=settings.receive_connect,
                 bind=settings.receive_bind,
@@ -53,10 +61,36 @@ def run(_arguments: Namespace, context: Context) -> int:
                 peers=peers,
                 settings=settings,
             ) as place:
+                if settings.receive_forever:
+                    receiver.serve(place)
                 receiver.run(place)
         finally:
+            hook.close()
             narrator.close()
-    return 0
+    return LocalFault.exit_status if hook.failed else 0
+
+
+class _Hook:
+    """The command of --exec, where there is one, and whether it has failed."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        command = context.settings.receive_exec
+        self._hook = Hook(command, ended=self._ended) if command is not None else None
+        self.failed = False
+
+    def run(self, arrived: Arrived) -> None:
+        if self._hook is not None:
+            self._hook.run(arrived)
+
+    def close(self) -> None:
+        if self._hook is not None:
+            self._hook.close()
+
+    def _ended(self, arrived: Arrived, status: int, words: str) -> None:
+        if status != 0:
+            self.failed = True
+            self._context.warn(f"--exec after delivery {arrived.id}: {words}; the delivery is stored")
 
 
 def _names(context: Context) -> dict[bytes, str]:
@@ -68,43 +102,28 @@ def _names(context: Context) -> dict[bytes, str]:
     return {fingerprint: peer.name for fingerprint, peer in known.items()}
 
 
-def _sink_maker(settings: Settings) -> MakeSink:
-    output, folder, overwrite = settings.receive_output, settings.receive_into, settings.receive_overwrite
-    if output == STANDARD_OUTPUT:
-        return lambda _sender: _held(DescriptorSink(1), settings)
-    if output is not None:
-        special = os.path.exists(output) and not os.path.isfile(output)
-        # A regular file waits for the authenticated end by itself.
-        return lambda _sender: (
-            _held(FileSink(output), settings) if special else FileSink(output, overwrite=overwrite)
-        )
-    assert folder is not None  # one of the two always is
-    return lambda sender: FolderSink(folder, sender=sender, overwrite=overwrite)
-
-
-def _held(sink: Sink, settings: Settings) -> Sink:
-    return HoldSink(sink, limit=settings.hold_limit) if settings.receive_hold else sink
-
-
-def _refuse_terminal(settings: Settings) -> None:
-    """What a peer sends is not for a terminal to interpret."""
+def _refuse_output(settings: Settings) -> None:
+    """What a peer sends is not for a terminal to interpret, and one output is not for many deliveries."""
     if settings.receive_output == STANDARD_OUTPUT and sys.stdout is not None and sys.stdout.isatty():
         raise OutputIsTerminal
+    if settings.receive_forever and settings.receive_output is not None:
+        raise SettingsContradict(("receive --forever", "--output"), "one file is not for many deliveries")
 
 
 def _warn_early(context: Context) -> None:
     """Say now what would fail only when somebody delivers; it may be mended until then."""
-    output = context.settings.receive_output
-    if context.settings.receive_hold and output is None:
+    settings = context.settings
+    output = settings.receive_output
+    if settings.receive_hold and output is None:
         context.warn("--hold has nothing to do here: a file appears only when it is whole")
     if output == STANDARD_OUTPUT:
         return
     if output is not None:
-        if os.path.isfile(output) and not context.settings.receive_overwrite:
-            context.warn(f"{output} exists; a delivery will be refused (--overwrite allows it)")
+        if os.path.isfile(output) and settings.receive_overwrite == "never":
+            context.warn(f"{output} exists; a delivery will be refused (--overwrite or --rename allow it)")
         folder = os.path.dirname(output) or "."
     else:
-        folder = str(context.settings.receive_into)
+        folder = str(settings.receive_into)
     if not os.path.isdir(folder):
         context.warn(f"there is no folder {folder}; a delivery will be refused until there is")
     elif not os.access(folder, os.W_OK):

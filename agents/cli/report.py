@@ -7,7 +7,6 @@ reads, can neither stop a delivery nor fail it.
 
 from __future__ import annotations
 
-import json
 import queue
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from selo.agents import events
 from selo.agents.cli.common import Context, write_error_line
+from selo.agents.cli.streams import write_event
 from selo.agents.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ LAST_WORDS = 1.0
 class Narrator:
     """Takes an agent's events, from any thread, and tells them in the manner that the context asks for."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, goes_on: bool = False) -> None:
+        """``goes_on``: a failure does not end the command, which would tell it as its error."""
         self._context = context
+        self._goes_on = goes_on
         self._bar: Bar | None = None
         self._next_line = time.monotonic() + PLAIN_INTERVAL
         self._last_said = ""
@@ -65,11 +67,14 @@ class Narrator:
 
     def _tell(self, event: events.Event) -> None:
         if self._context.json:
-            write_error_line(json.dumps(event.as_json()))
+            write_event(**event.as_json())
         elif self._context.quiet:
             return
         elif isinstance(event, events.Progress):
             self._progress(event)
+        elif isinstance(event, events.Failed):
+            if self._goes_on:
+                self._say(f"failed: {printable(event.reason)}")
         else:
             self._say(in_words(event, verbose=self._context.verbose))
 
@@ -149,12 +154,30 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
             return f"session established, suite {event.suite}, {_short(event.transcript)}" if verbose else ""
         case events.Opened():
             verb, way = ("sending", "to") if event.direction == "to" else ("receiving", "from")
-            label = printable(event.label) if event.label is not None else "a stream"
+            unnamed = "several items" if event.kind == "tree" else "a stream"
+            label = printable(event.label) if event.label is not None else unnamed
             size = f", {size_words(event.size)}" if event.size is not None else ""
             return f"{verb} {label} {way} {printable(event.peer)}{size}"
+        case events.Resumed():
+            return resumed_words(event)
+        case events.Lost():
+            wait = "without end" if event.seconds is None else f"for {event.seconds:g} s"
+            return f"the session was lost: {printable(event.reason)}; the delivery can go on {wait}"
+        case events.ItemDone():
+            return f"{printable(event.path)}, {size_words(event.size)}" if verbose else ""
         case events.Delivered():
             return delivered_words(event)
     return ""
+
+
+def resumed_words(event: events.Resumed) -> str:
+    """From where a delivery goes on, and why that is not where it stopped."""
+    if event.complete:
+        return "it was stored before; only the receipt was missing"
+    if event.offset == event.held:
+        return f"going on after {event.offset:,} bytes that are there"
+    where = f"after {event.offset:,} bytes" if event.offset else "from the beginning"
+    return f"{event.held:,} bytes are there, and are not all what is sent now: going on {where}"
 
 
 def delivered_words(event: events.Delivered) -> str:
@@ -164,8 +187,10 @@ def delivered_words(event: events.Delivered) -> str:
         head = f"delivered to {event.peer}, receipt verified"
     else:
         place = f" as {printable(event.target)}" if event.target is not None else ""
-        unsent = "" if event.receipt == "sent" else "; the link was lost before the receipt could be sent"
+        unsent = "" if event.receipt == "sent" else "; the Emitter may not have the receipt"
         head = f"received from {event.peer}{place}{unsent}"
+    if event.items != 1:
+        head += f", {event.items:,} items"
     return f"{head}: {event.bytes:,} bytes in {event.seconds:.2f} s ({rate}/s)\nblake3 {event.blake3}"
 
 

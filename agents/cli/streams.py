@@ -12,6 +12,10 @@ from contextlib import suppress
 from io import TextIOWrapper
 
 
+EVENTS_VERSION = 1
+"""Of the form of --json (docs/events.md): it changes when a field changes its meaning or goes, not when one is added."""
+
+
 def prepare_standard_streams() -> None:
     """Make the three streams safe to use, whatever this process was started with.
 
@@ -75,5 +79,7 @@ def write_error_line(text: str) -> None:
 def write_event(event: str, **fields: object) -> None:
     """One JSON object on one line of standard error, if it takes that. Never raises."""
     import json
+    import time
 
-    write_error_line(json.dumps({"event": event, **fields}))
+    stamp = {"event": event, "v": EVENTS_VERSION, "time": round(time.time(), 3)}
+    write_error_line(json.dumps({**stamp, **fields}))

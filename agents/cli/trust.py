@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 from selo.agents.cli.common import Context
 from selo.agents.cli.identity import describe
 from selo.agents.cli.terminal import printable
 from selo.agents.cli.words import fingerprint_words
-from selo.config.errors import FileFault, ManyRefused, PublicIdentityRefused
+from selo.config.catalogue import CATALOGUE
+from selo.config.errors import FileFault, ManyRefused, PublicIdentityRefused, SettingRefused
 from selo.config.files import SIZE_MAX, read_file
 from selo.config.home import Home
+from selo.config.policy import AS_SETTINGS, OF_SETTINGS, UNLIMITED, PeerPolicy, policy_for
 from selo.config.trust import Peer, TrustStore
 from selo.crypto.errors import MalformedIdentity
 from selo.crypto.identity import PublicIdentity
@@ -69,7 +74,11 @@ def _list(store: TrustStore, _arguments: Namespace, context: Context) -> None:
 
 def _show(store: TrustStore, arguments: Namespace, context: Context) -> None:
     peer = store.get(arguments.name)
-    text = f"name         {peer.name}\nrights       {rights(peer)}\n{describe(peer.fingerprint)}"
+    text = f"name         {peer.name}\nrights       {rights(peer)}\n"
+    if peer.policy != AS_SETTINGS:
+        said = ((name, getattr(peer.policy, name)) for name in peer.policy.as_json())
+        text += f"policy       {', '.join(f'{name} {_in_words(name, value)}' for name, value in said)}\n"
+    text += describe(peer.fingerprint)
     for older in peer.older:
         text += f"\n\nolder identity, still taken (`selo trust rotate {peer.name} --finish` ends that)"
         text += f"\n{describe(older.fingerprint)}"
@@ -131,6 +140,58 @@ def _import(store: TrustStore, arguments: Namespace, context: Context) -> None:
         context.note(_COMPARE_MANY)
 
 
+def _policy(store: TrustStore, arguments: Namespace, context: Context) -> None:
+    peer = store.get(arguments.name)
+    said = {field.name: _said(field.name, getattr(arguments, field.name)) for field in fields(PeerPolicy)}
+    new = {name: value for name, value in said.items() if value is not None}
+    if new or arguments.clear:
+        policy = replace(AS_SETTINGS if arguments.clear else peer.policy, **new)
+        peer = store.set_policy(peer.name, policy)
+    if "into" in new and not os.path.isdir(new["into"]):
+        context.warn(f"there is no folder {new['into']}; a delivery will be refused until there is")
+    _show_policy(peer, context)
+    if new or arguments.clear:
+        context.note(_RESTART)
+
+
+def _show_policy(peer: Peer, context: Context) -> None:
+    """What holds for the peer, and what of that was said of it alone."""
+    holds = asdict(policy_for(context.settings, peer))
+    said = peer.policy.as_json()
+    words = {name: _in_words(name, value) for name, value in holds.items()}
+    width = max(map(len, words.values()))
+    lines = [
+        f"{name:<9}  {words[name]:<{width}}  {'said of this peer' if name in said else 'as the settings say'}"
+        for name in holds
+    ]
+    holds["into"] = None if holds["into"] is None else str(holds["into"])
+    context.result("\n".join(lines), "peer-policy", name=peer.name, policy=said, holds=holds)
+
+
+def _said(name: str, text: str | None) -> Any:
+    """The value of a field of a policy that the line says, None where it says nothing.
+
+    Raises:
+        SettingRefused: it is none.
+    """
+    if text is None:
+        return None
+    setting = CATALOGUE[OF_SETTINGS + name]
+    try:
+        value = setting.parse(text)
+    except ValueError:
+        raise SettingRefused(f"--{name.replace('_', '-')}", text, setting.expected) from None
+    if name == "into":
+        return Path(os.path.abspath(value))
+    return UNLIMITED if value is None else value
+
+
+def _in_words(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"  # as --folders says it
+    return printable(CATALOGUE[OF_SETTINGS + name].in_words(None if value == UNLIMITED else value))
+
+
 def _read_many(given: list[str], context: Context) -> tuple[dict[str, PublicIdentity], dict[str, str | None]]:
     """The identities of all files, and what they suggest as names, by the files' own names.
 
@@ -178,6 +239,7 @@ def _fields(peer: Peer) -> dict[str, object]:
         "fingerprint": peer.fingerprint.hex(),
         "older": [older.fingerprint.hex() for older in peer.older],
         "words": fingerprint_words(peer.fingerprint),
+        "policy": peer.policy.as_json(),
     }
 
 
@@ -220,4 +282,5 @@ _ACTIONS = {
     "import": _import,
     "allow": _allow,
     "deny": _allow,
+    "policy": _policy,
 }
