@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from selo.agents import events
 from selo.agents.bodies import DELIVERY_LENGTH, Answer
 from selo.agents.content import Summary
-from selo.agents.errors import DeliveryCut, ReceiptUnsigned, RefusedByPeer
+from selo.agents.errors import DeliveryCut, ReceiptUnsigned
 from selo.agents.establish import HandshakeLink, establish_as_emitter
 from selo.agents.facts import SessionFacts
 from selo.agents.listing import whole_as_item
 from selo.agents.meeting import Meeting, Part, Terms
+from selo.agents.meeting_errors import RefusedByPeer
 from selo.agents.outage import Outage, may_be_taken_up
 from selo.agents.outgoing import Outgoing
 from selo.agents.reader import Reader

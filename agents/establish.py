@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from selo.agents import events
-from selo.agents.errors import HandshakeTimeout
+from selo.agents.meeting_errors import HandshakeTimeout
 from selo.agents.stop import Stop
 from selo.config.settings import Settings
 from selo.config.trust import Peer

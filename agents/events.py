@@ -153,6 +153,11 @@ class ItemStarted(Event):
     path: str
     size: int
 
+    @classmethod
+    def of(cls, path: bytes, size: int) -> ItemStarted:
+        """The event for a file that begins."""
+        return cls(os.fsdecode(path), size)
+
 
 @dataclass(frozen=True)
 class ItemDone(Event):

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from selo.agents import events
-from selo.agents.errors import (
+from selo.agents.establish import HandshakeLink
+from selo.agents.facts import SessionFacts
+from selo.agents.meeting_errors import (
     HandshakeTimeout,
     NobodyCame,
     NotReached,
@@ -21,8 +23,6 @@ from selo.agents.errors import (
     RefusedByPeer,
     WrongListener,
 )
-from selo.agents.establish import HandshakeLink
-from selo.agents.facts import SessionFacts
 from selo.agents.stop import Stop
 from selo.config.settings import Settings
 from selo.config.trust import Peer

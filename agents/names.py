@@ -43,6 +43,11 @@ def _why_not(name: str) -> str | None:
         return "it begins or ends with a space"
     if _SEPARATORS & set(name) or _DRIVE.match(name):
         return "it holds a path separator or a drive letter"
-    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in set(name) - _JOINERS):
+    if holds_unseen(name):
         return "it holds a control character or one that cannot be seen"
     return None
+
+
+def holds_unseen(text: str) -> bool:
+    """Whether a character of it cannot be seen, moves a cursor, or turns the line around."""
+    return any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in set(text) - _JOINERS)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from selo.agents import events
 from selo.agents.sources import Source, open_source
 from selo.agents.trees.source import TreeSource
-from selo.crypto.items import Item
 
 
 def open_paths(
@@ -38,9 +37,13 @@ def open_paths(
     if len(paths) == 1 and not os.path.isdir(paths[0]):
         return open_source(paths[0], name)
 
-    def tell(item: Item) -> None:
-        report(events.ItemDone.of(item))
-
     return TreeSource(
-        paths, exclude=exclude, ignore_files=ignore_files, name=name, warn=warn, on_item=tell, check=check
+        paths,
+        exclude=exclude,
+        ignore_files=ignore_files,
+        name=name,
+        warn=warn,
+        on_start=lambda path, size: report(events.ItemStarted.of(path, size)),
+        on_item=lambda item: report(events.ItemDone.of(item)),
+        check=check,
     )

@@ -16,7 +16,6 @@ from selo.config.catalogue import STANDARD_OUTPUT
 from selo.config.policy import policy_for
 from selo.config.settings import Settings
 from selo.config.trust import Peer
-from selo.crypto.items import Item
 
 
 def rules_for(settings: Settings, peer: Peer) -> StorageRules:
@@ -51,10 +50,13 @@ def _folder_sink(settings: Settings, peer: Peer, report: events.Report) -> Sink:
     folder = policy_for(settings, peer).into
     assert folder is not None  # one of output and folder always is
 
-    def tell(item: Item) -> None:
-        report(events.ItemDone.of(item))
-
-    return FolderSink(folder, rules_for(settings, peer), sender=peer.name, on_item=tell)
+    return FolderSink(
+        folder,
+        rules_for(settings, peer),
+        sender=peer.name,
+        on_start=lambda path, size: report(events.ItemStarted.of(path, size)),
+        on_item=lambda item: report(events.ItemDone.of(item)),
+    )
 
 
 def _held(sink: Sink, settings: Settings) -> Sink:

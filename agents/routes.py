@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from selo.agents.errors import OnePeerToConnectTo
 from selo.agents.meeting import Connecting, Dial, Listening, Meeting
+from selo.agents.meeting_errors import OnePeerToConnectTo
 from selo.config.settings import Settings
 from selo.config.trust import Peer
 from selo.crypto.admission import TicketGate, make_ticket

@@ -219,6 +219,7 @@ class FolderSink(_Chosen):
         *,
         sender: str,
         on_item: Callable[[Item], object] = lambda _item: None,
+        on_start: Callable[[bytes, int], object] = lambda _path, _size: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
@@ -226,11 +227,14 @@ class FolderSink(_Chosen):
         self._rules = rules
         self._sender = sender
         self._on_item = on_item
+        self._on_start = on_start
         self._now = now
 
     def _choose(self, offer: Offer) -> ResumableSink:
         if offer.kind is Kind.TREE:
-            return StagedTree(self._folder, self._rules, on_item=self._on_item, now=self._now)
+            return StagedTree(
+                self._folder, self._rules, on_item=self._on_item, on_start=self._on_start, now=self._now
+            )
         return StagedFile(self._folder, self._rules, sender=self._sender, now=self._now)
 
 

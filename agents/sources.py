@@ -270,9 +270,7 @@ def _mode(path: str) -> int:
 
 def _open(path: str) -> int:
     if stat.S_ISDIR(_mode(path)):
-        raise SourceFault(
-            path, "it is a folder", hint="send an archive of it: tar -c FOLDER | selo emit ... -"
-        )
+        raise SourceFault(path, "it is a folder")
     try:
         # Opening a FIFO that nobody writes would wait, and no signal ends that: it is waited for in `blocks`.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)

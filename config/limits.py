@@ -197,7 +197,7 @@ KEEP_PARTIAL: Final = Limit(
     low=0.0,
     high=365 * _DAY,
     reason="how long the part of a delivery that was cut stays on disk for a later run to go on from: over a "
-    "weekend; a `receive` that starts removes what is older",
+    "weekend; a `receive` that starts removes what is older, and `emit` forgets what it did not finish",
 )
 EMIT_RATE: Final = Limit(
     name="emit_rate",

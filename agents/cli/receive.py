@@ -16,7 +16,6 @@ from selo.agents.receiver import Receiver
 from selo.agents.routes import meeting
 from selo.agents.stop import stop_on_signals
 from selo.config.catalogue import STANDARD_OUTPUT
-from selo.config.errors import SettingsContradict
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
@@ -30,7 +29,7 @@ def run(_arguments: Namespace, context: Context) -> int:
         SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
     """
     settings = context.settings
-    _refuse_output(settings)
+    _refuse_terminal(settings)
     senders = TrustStore(context.home).senders(settings.receive_from)
     identity = context.load_identity()
     _warn_early(context)
@@ -102,12 +101,10 @@ def _names(context: Context) -> dict[bytes, str]:
     return {fingerprint: peer.name for fingerprint, peer in known.items()}
 
 
-def _refuse_output(settings: Settings) -> None:
-    """What a peer sends is not for a terminal to interpret, and one output is not for many deliveries."""
+def _refuse_terminal(settings: Settings) -> None:
+    """What a peer sends is not for a terminal to interpret."""
     if settings.receive_output == STANDARD_OUTPUT and sys.stdout is not None and sys.stdout.isatty():
         raise OutputIsTerminal
-    if settings.receive_forever and settings.receive_output is not None:
-        raise SettingsContradict(("receive --forever", "--output"), "one file is not for many deliveries")
 
 
 def _warn_early(context: Context) -> None:

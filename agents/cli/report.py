@@ -48,6 +48,9 @@ class Narrator:
 
     def __call__(self, event: events.Event) -> None:
         """Take one event; never waits and never fails."""
+        untold = not (self._context.json or self._context.verbose)
+        if untold and isinstance(event, events.ItemStarted | events.ItemDone):
+            return  # a hundred thousand of them would keep the interpreter from its work
         with suppress(queue.Full):
             self._events.put_nowait(event)
 

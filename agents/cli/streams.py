@@ -11,7 +11,6 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 
-
 EVENTS_VERSION = 1
 """Of the form of --json (docs/events.md): it changes when a field changes its meaning or goes, not when one is added."""
 

@@ -61,7 +61,8 @@ class _File:
 class GrowingTree:
     """Makes what the entries say in the open folder ``root``.
 
-    ``rule`` is the one for names; ``umask`` takes bits from modes; ``on_item`` is told of what came.
+    ``rule`` is the one for names; ``umask`` takes bits from modes; ``on_start`` is told of files that begin,
+    ``on_item`` of what came.
     ``again`` goes through what is there first: ``find`` and ``content_found``, up to ``end_finding``.
     """
 
@@ -74,6 +75,7 @@ class GrowingTree:
         umask: int,
         sha256: bool,
         on_item: Callable[[Item], object],
+        on_start: Callable[[bytes, int], object] = lambda _path, _size: None,
         again: bool = False,
     ) -> None:
         self._handles = handles
@@ -81,6 +83,7 @@ class GrowingTree:
         self._umask = umask
         self._sha256 = sha256
         self._on_item = on_item
+        self._on_start = on_start
         self._finding = again
         self._levels = [_Level(root, b"", None, set() if again else None, set())]
         self._file: _File | None = None
@@ -182,6 +185,8 @@ class GrowingTree:
     def _begin_file(self, entry: Entry, number: int, path: bytes) -> None:
         self._file = _File(number, entry, path, ContentHash(sha256=self._sha256), entry.size)
         self._note_top(entry)
+        if not self._finding:
+            self._on_start(path, entry.size)
         if not entry.size:
             self._end_file(self._file)
 

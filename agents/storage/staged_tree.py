@@ -29,7 +29,7 @@ SYNC_EACH = 64
 class StagedTree(Staged):
     """Stores a TREE: each of its top-level items gets its name in ``folder``.
 
-    ``on_item`` is told of each item when it is whole, and not again of those that came in a run before.
+    ``on_start`` is told of each file that begins, ``on_item`` of each item when it is whole, and not again of those that came in a run before.
     """
 
     def __init__(
@@ -38,10 +38,12 @@ class StagedTree(Staged):
         rules: StorageRules = StorageRules(),  # noqa: B008 - it is frozen
         *,
         on_item: Callable[[Item], object] = lambda _item: None,
+        on_start: Callable[[bytes, int], object] = lambda _path, _size: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(folder, rules, now)
         self._on_item = on_item
+        self._on_start = on_start
         self._sha256 = False
         self._entries = 0
         self._reader = EntryReader()
@@ -108,6 +110,7 @@ class StagedTree(Staged):
             umask=self._umask,
             sha256=self._sha256,
             on_item=self._on_item,
+            on_start=self._on_start,
             again=again,
         )
 

@@ -11,17 +11,14 @@ as well, and under ``any`` it still neither hides nor looks like an option.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from selo.agents.errors import SinkFault
-from selo.agents.names import checked_file_name
+from selo.agents.names import checked_file_name, holds_unseen
 from selo.agents.trees.entries import is_legal_name
 from selo.config.policy import Names
 
 _HINT = "the Emitter can rename it; --names says which ones are taken"
 
-_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = frozenset("\u200c\u200d")  # of category Cf too, and needed by several scripts and by emoji
 _DRIVE = re.compile(r"[A-Za-z]:")
 _NOT_ON_WINDOWS = frozenset('<>:"|?*\\')
 _DEVICES = frozenset(
@@ -68,7 +65,7 @@ def why_not(name: bytes, rule: Names) -> str | None:
 def _why_not_plain(text: str) -> str | None:
     if _DRIVE.match(text):
         return "it begins with a drive letter"
-    if any(unicodedata.category(character) in _UNSEEN_CATEGORIES for character in set(text) - _JOINERS):
+    if holds_unseen(text):
         return "it holds a control character or one that cannot be seen"
     return None
 

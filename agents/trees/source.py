@@ -30,8 +30,9 @@ class TreeSource:
 
     ``exclude`` holds gitignore patterns relative to each top-level item, ``ignore_files`` the names of files
     with such patterns for the folder they lie in. ``name`` stands for a single path's own. ``warn`` is told
-    what is worth a warning, ``on_item`` each item once it was read, from the thread that reads. ``check`` is
-    called between any two items of the first walk, which its error ends.
+    what is worth a warning, ``on_start`` the path and size of each file that is begun, and ``on_item`` each
+    item once it was read, from the thread that reads. ``check`` is called between any two items of the first
+    walk, which its error ends.
 
     ``size`` in the offer, and ``items``, are what they were at construction.
 
@@ -50,10 +51,12 @@ class TreeSource:
         ignore_files: Sequence[str] = (),
         name: str | None = None,
         warn: Callable[[str], object] = lambda _text: None,
+        on_start: Callable[[bytes, int], object] = lambda _path, _size: None,
         on_item: Callable[[Item], object] = lambda _item: None,
         check: Callable[[], object] = lambda: None,
     ) -> None:
         self._warn = warn
+        self._on_start = on_start
         self._on_item = on_item
         self._rules = Rules(exclude, ignore_files)
         roots = _roots([os.fspath(path) for path in paths], name)
@@ -125,6 +128,7 @@ class TreeSource:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise SourceFault(found.where, special(before.st_mode), LEAVE_OUT)
+            self._on_start(found.path, before.st_size)
             yield _entry(found, before).pack()
             content, left = ContentHash(sha256=self.sha256), before.st_size
             while left and (block := os.read(descriptor, min(read_size, left))):
