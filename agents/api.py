@@ -16,7 +16,6 @@ from typing import BinaryIO, TypeAlias, cast
 
 from selo.agents import events
 from selo.agents.arguments import known_peers, require
-from selo.agents.bodies import DELIVERY_LENGTH
 from selo.agents.emitter import Emitter
 from selo.agents.facts import SessionFacts
 from selo.agents.launcher import Emitting, Receiving, RoleReport, SyncPipe
@@ -34,6 +33,7 @@ from selo.config.policy import Overwrite
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
 from selo.crypto.identity import Identity
+from selo.crypto.limits import DELIVERY_LENGTH
 from selo.errors import MisuseError
 
 Path: TypeAlias = "str | os.PathLike[str]"

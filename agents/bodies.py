@@ -15,7 +15,7 @@ from itertools import pairwise
 import msgpack
 
 from selo.agents.errors import PeerMisbehaved
-from selo.crypto.limits import STRUCTURED_BODY_MAX
+from selo.crypto.limits import COUNT_MAX, DELIVERY_LENGTH, STRUCTURED_BODY_MAX
 
 NAME_MAX = 255
 """UTF-8 bytes of a delivery's name: what every common file system can store."""
@@ -23,17 +23,11 @@ NAME_MAX = 255
 ABORT_TEXT_MAX = 1024
 """UTF-8 bytes of an ABORT's text: a few sentences for a person."""
 
-DELIVERY_LENGTH = 16
-"""Bytes that name a delivery: random, so no two are named alike."""
-
 NO_DELIVERY = bytes(DELIVERY_LENGTH)
 """The name of none: an offer that was not given one yet."""
 
 MARKS_MAX = 64
-"""Places that an answer compares: they fit, and a 64th of what is there is little to repeat."""
-
-COUNT_MAX = 2**63 - 1
-"""The largest size or number that is said: what file systems and signed integers hold."""
+"""Places that an answer compares: they fit, and a 32nd of what is there is little to repeat."""
 
 _ACK = struct.Struct(">QQ")
 _MARK = struct.Struct(">Q32s")

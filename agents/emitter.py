@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 
 from selo.agents import events
-from selo.agents.bodies import DELIVERY_LENGTH, Answer
+from selo.agents.bodies import Answer
 from selo.agents.content import Summary
 from selo.agents.errors import DeliveryCut, ReceiptUnsigned
 from selo.agents.establish import HandshakeLink, establish_as_emitter
@@ -31,6 +31,7 @@ from selo.crypto import receipts
 from selo.crypto.handshake import Established, Role
 from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.items import ItemLog
+from selo.crypto.limits import DELIVERY_LENGTH
 from selo.crypto.receipts import Attestation, Statement
 from selo.errors import SeloError, SessionError, UnreachableError
 from selo.transport.base import Leg
@@ -59,7 +60,7 @@ class Emitter:
             UnreachableError: there was no session within ``settings.emit_wait`` seconds.
             SourceFault, PeerFault: one side's file or disk failed; the other was told.
             SessionError: the session was cut or tampered with, and not taken up within ``retry_for`` seconds.
-            FileFault: delivered, and the receipt could not be written to its file.
+            FileFault: stored, but the receipt could not be written; the same delivery again gets another.
             Interrupted: the stop was requested; the Receiver was told.
         """
         errand = _Errand(self)
@@ -71,8 +72,6 @@ class Emitter:
         finally:
             errand.reader.cancel()
         self.terms.report(delivered)
-        if self.receipt is not None:
-            self.receipt.write()
         return delivered
 
 
@@ -137,6 +136,8 @@ class _Errand:
             except RefusedByPeer:  # a link that flaps closes at that very moment, too
                 if self._outage.over:
                     raise
+                self._outage.lost(cause, self._acknowledged)
+                self._terms.stop.sleep(self._outage.pause)
             except (UnreachableError, SessionError) as error:
                 raise self._cut(cause, tried=self._settings.retry_for or 0.0) from error
 
@@ -165,6 +166,7 @@ class _Errand:
             offer,
             self.reader,
             lambda body: self._check(established, body),
+            self._keep_receipt,
             limits=established.limits,
             record_size=self._settings.record_size,
             on_place=self._resumed,
@@ -180,6 +182,8 @@ class _Errand:
         return self._delivered()
 
     def _resumed(self, answer: Answer, place: int) -> None:
+        if not answer.complete:  # what was sent whole once was not stored
+            self._sent_whole = None
         if answer.held:
             self._terms.report(events.Resumed(place, answer.held, answer.complete))
 
@@ -237,6 +241,11 @@ class _Errand:
         """An empty list, which the receipt's file follows."""
         keeper = self._emitter.receipt
         return ItemLog(keeper.begin() if keeper is not None else None)
+
+    def _keep_receipt(self) -> None:
+        """Before the Receiver hears that we have it, and forgets the delivery."""
+        if self._emitter.receipt is not None:
+            self._emitter.receipt.write()
 
     def _delivered(self) -> events.Delivered:
         statement = self._statement

@@ -161,6 +161,14 @@ class PeerMisbehaved(SessionError):
         return f"the other side broke the protocol: {self.rule}"
 
 
+class OpenMissing(PeerMisbehaved):
+    """A session in which nothing was begun."""
+
+    def __init__(self) -> None:
+        super().__init__("no OPEN came in time")
+        self.args = ()
+
+
 class PeerLost(SessionError):
     """Nothing authenticated arrived for ``seconds``."""
 

@@ -54,8 +54,8 @@ class HoldSink:
             HoldLimitExceeded: the Emitter says that it is longer than may be held.
             SinkFault: there is not enough room to hold it.
         """
-        refuse_tree(offer, "the stream")
         self._thread = threading.get_ident()
+        refuse_tree(offer, "the stream")
         if offer.size is not None:
             self._check_room(offer.size)
         self._inner.open(offer)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from selo.agents.bodies import Ack, Answer, Kind, Offer
 from selo.agents.content import Summary
 from selo.agents.delivery import ReceiveWindow
-from selo.agents.errors import BeginAnew, DigestMismatch, PeerMisbehaved, WrongKind
+from selo.agents.errors import BeginAnew, DigestMismatch, OpenMissing, PeerMisbehaved, WrongKind
 from selo.agents.session import Session
 from selo.agents.writer import Writer, check_place
 from selo.crypto.handshake import SessionLimits
@@ -71,7 +71,7 @@ class Incoming:
         writer = self._writer
         if writer is None:
             if time.monotonic() > self._open_by:
-                raise PeerMisbehaved("no OPEN came in time")
+                raise OpenMissing
             return False
         if writer.failure is not None:
             raise writer.failure
@@ -83,7 +83,7 @@ class Incoming:
                 session.send(RecordType.OPEN, self._answer.pack())
         elif self.totals is not None and writer.stored is not None:
             self._receipt(session, writer.stored)
-        elif writer.ready:
+        elif self._place is not None:
             self._acknowledge(session, writer)
         return False
 
@@ -156,6 +156,8 @@ class Incoming:
         assert offer is not None and self._place is not None and self._answer is not None
         arrived = self._place + self.window.arrived_bytes
         if self._answer.complete and arrived > self._place:
+            if not self._answer.held:  # nothing was stored: its end and its beginning are one place
+                raise BeginAnew
             raise PeerMisbehaved("DATA after the end of a delivery that is stored")
         if offer.kind is not Kind.FILE or offer.size is None:
             return

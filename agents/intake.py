@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from selo.agents.bodies import Offer
-from selo.agents.errors import HeldForAnother, PeerMisbehaved
+from selo.agents.errors import CannotBeginAnew, HeldForAnother, PeerMisbehaved
 from selo.agents.writer import Writer
 
 INTAKES_MAX = 16
@@ -50,28 +50,45 @@ class Intakes:
 
         Raises:
             HeldForAnother: it is another one.
-            PeerMisbehaved: it was offered as something else before.
-            SeloError: of ``begin``.
+            PeerMisbehaved: it is offered as another kind of thing now.
+            CannotBeginAnew: it is offered otherwise now, and what came before is out of our hands.
+            SeloError: of ``begin``, or what the delivery failed with while it was held.
         """
         held = self._held.get(offer.delivery)
-        if held is not None and held.writer.failure is None:
-            if (held.offer.kind, held.offer.sha256) != (offer.kind, offer.sha256):
+        if held is not None:
+            if held.offer.kind is not offer.kind:
                 raise PeerMisbehaved("a delivery is taken up again as something else")
-            if held.offer == offer:
+            failure = held.writer.failure
+            if failure is None and held.offer == offer:
                 held.writer.wake = wake
                 held.expires = float("inf")
                 held.writer.take_up()
                 return held
+            handed_on = held.writer.handed_on
             self._end(held)  # the file has another size or time now: what is on disk is compared anew
+            if failure is not None:
+                raise failure
+            if handed_on:
+                raise CannotBeginAnew(handed_on)
         if alone and self._held and held is None:
             raise HeldForAnother(peer)
         intake = Intake(peer, offer, begin(), self._clock())
         self._held[offer.delivery] = intake
-        while len(self._held) > INTAKES_MAX:
-            # Of those that are stored nothing is lost.
-            self._end(min(self._held.values(), key=lambda each: (each.writer.stored is None, each.expires)))
+        self._make_room(intake)
         intake.writer.open(offer)
         return intake
+
+    def _make_room(self, newcomer: Intake) -> None:
+        """Let go of one if there are too many: one that is stored, or of the peer that made it too many."""
+        if len(self._held) <= INTAKES_MAX:
+            return
+        others = [intake for intake in self._held.values() if intake is not newcomer]
+        self._end(
+            min(
+                others,
+                key=lambda each: (each.writer.stored is None, each.peer != newcomer.peer, each.expires),
+            )
+        )
 
     def hold(self, intake: Intake) -> None:
         """Its session was lost: keep it for its window."""
@@ -87,6 +104,11 @@ class Intakes:
         for intake in over:
             self._end(intake)
         return over
+
+    @property
+    def any_cut(self) -> bool:
+        """Whether one is held."""
+        return any(intake.expires < float("inf") for intake in self._held.values())
 
     @property
     def left(self) -> float | None:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from selo.agents.bodies import DELIVERY_LENGTH
 from selo.config.files import (
     list_folder,
     make_private_folder,
@@ -25,6 +24,7 @@ from selo.config.files import (
     remove_file,
     write_file,
 )
+from selo.crypto.limits import DELIVERY_LENGTH
 
 _VERSION = 1
 _SUFFIX = ".json"
@@ -51,9 +51,9 @@ class DeliveryMemory:
         delivery = _read(path)
         if delivery is None:
             delivery = os.urandom(DELIVERY_LENGTH)
-            make_private_folder(self._folder)
-            entry = {"version": _VERSION, "delivery": delivery.hex()}
-            write_file(path, json.dumps(entry).encode() + b"\n")
+        make_private_folder(self._folder)
+        entry = {"version": _VERSION, "delivery": delivery.hex()}
+        write_file(path, json.dumps(entry).encode() + b"\n")  # also of an old one: its time begins anew
         return delivery
 
     def forget(self, fingerprint: bytes, what: Sequence[str]) -> None:

@@ -23,7 +23,8 @@ class Outgoing:
     """Sends one delivery, or the rest of one; done when a RECEIPT equal to our FINAL was opened.
 
     ``check`` is handed the signed statement that comes before the RECEIPT, and raises if it is not the
-    Receiver's over this delivery. ``on_place`` is told what the Receiver has, and from where we go on.
+    Receiver's over this delivery; ``on_receipt`` is called before our last ACK. ``on_place`` is told what the
+    Receiver has, and from where we go on.
     """
 
     accepts = frozenset({RecordType.OPEN, RecordType.DATA, RecordType.ACK, RecordType.RECEIPT})
@@ -33,6 +34,7 @@ class Outgoing:
         offer: Offer,
         reader: Reader,
         check: Callable[[bytes], None],
+        on_receipt: Callable[[], None],
         *,
         limits: SessionLimits,
         record_size: int,
@@ -42,6 +44,7 @@ class Outgoing:
         self._offer = offer
         self._reader = reader
         self._check = check
+        self._on_receipt = on_receipt
         self._on_place = on_place
         self._on_progress = on_progress
         self._pace = Pace(min(record_size, limits.max_plaintext), started=time.monotonic())
@@ -141,5 +144,6 @@ class Outgoing:
             raise DigestMismatch
         if not self._attested:
             raise PeerMisbehaved("RECEIPT without a signed statement")
+        self._on_receipt()
         session.send(RecordType.ACK, Ack(session.expected_seq, self._reader.length).pack())
         self.done = True

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from selo.agents import events
 from selo.agents.hold import HoldSink
 from selo.agents.receiver import MakeSink
-from selo.agents.sinks import DescriptorSink, FileSink, FolderSink, Sink
+from selo.agents.sinks import DescriptorSink, FileSink, FolderSink, LimitedSink, Sink
 from selo.agents.storage.base import StorageRules
 from selo.agents.storage.sweep import sweep
 from selo.config.catalogue import STANDARD_OUTPUT
@@ -36,13 +36,13 @@ def sink_maker(settings: Settings, report: events.Report = events.ignore) -> Mak
     """Makes the sink for each delivery: standard output, one file, or a folder."""
     output = settings.receive_output
     if output == STANDARD_OUTPUT:
-        return lambda _peer: _held(DescriptorSink(1), settings)
+        return lambda peer: _direct(DescriptorSink(1), settings, peer)
     if output is None:
         return lambda peer: _folder_sink(settings, peer, report)
     special = os.path.exists(output) and not os.path.isfile(output)
     # A regular file waits for the authenticated end by itself.
     return lambda peer: (
-        _held(FileSink(output), settings) if special else FileSink(output, rules_for(settings, peer))
+        _direct(FileSink(output), settings, peer) if special else FileSink(output, rules_for(settings, peer))
     )
 
 
@@ -59,8 +59,12 @@ def _folder_sink(settings: Settings, peer: Peer, report: events.Report) -> Sink:
     )
 
 
-def _held(sink: Sink, settings: Settings) -> Sink:
-    return HoldSink(sink, limit=settings.hold_limit) if settings.receive_hold else sink
+def _direct(sink: Sink, settings: Settings, peer: Peer) -> Sink:
+    """A sink for what is in no staging folder: its limits and its holding back are looked after here."""
+    if settings.receive_hold:
+        sink = HoldSink(sink, limit=settings.hold_limit)
+    limit = policy_for(settings, peer).max_bytes
+    return sink if limit is None else LimitedSink(sink, limit)
 
 
 def sweep_places(settings: Settings, peers: list[Peer], now: Callable[[], float] = time.time) -> None:

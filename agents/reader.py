@@ -24,7 +24,7 @@ SMALLEST_BLOCK = 1 << 16
 """Bytes asked of a source at once even when records are tiny: a lock per block, not per record."""
 
 JOIN_SECONDS = 1.0
-"""How long a cancelled worker is waited for; one stuck in a read of a pipe ends with the process."""
+"""How long a cancelled worker is waited for; one stuck in reading or writing a pipe ends with the process."""
 
 
 class Reader:
@@ -165,16 +165,18 @@ class Reader:
             self._place = None if marks or complete else 0
             self._condition.notify_all()
             before = self._thread
-        if before is not None:
-            before.join()
         self._thread = threading.Thread(
-            target=self._run, args=(number, marks, complete), name="selo-reader", daemon=True
+            target=self._run, args=(number, marks, complete, before), name="selo-reader", daemon=True
         )
         self._thread.start()
 
     # The reading thread's side
 
-    def _run(self, number: int, marks: tuple[Mark, ...], complete: bool) -> None:
+    def _run(
+        self, number: int, marks: tuple[Mark, ...], complete: bool, before: threading.Thread | None
+    ) -> None:
+        if before is not None:  # here and not in the session's thread: it may be in the middle of a read
+            before.join()
         failure: SeloError | None = None
         try:
             for block in self._from_place(number, marks, complete=complete):

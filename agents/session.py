@@ -19,6 +19,7 @@ from selo.agents.errors import (
     BeginAnew,
     DigestMismatch,
     HeldForAnother,
+    InternalFault,
     MessageTooLong,
     PeerFailed,
     PeerInterrupted,
@@ -36,7 +37,7 @@ from selo.crypto.errors import RecordError
 from selo.crypto.handshake import Established, Role
 from selo.crypto.limits import TAG_LENGTH
 from selo.crypto.records import Record, RecordType
-from selo.errors import Interrupted, SeloError
+from selo.errors import Interrupted, LocalFault, SeloError
 from selo.transport.base import FrameRefused, Leg, LegClosed
 from selo.transport.frames import RecordFrame, new_record_frame, parse
 
@@ -258,6 +259,8 @@ class Session:
             return Abort(AbortCode.INTERRUPTED, "interrupted by its user or its program")
         if isinstance(error, PeerMisbehaved | DigestMismatch | ReceiptUnsigned):
             return Abort(AbortCode.PROTOCOL, str(error))
+        if isinstance(error, LocalFault) and not isinstance(error, InternalFault):
+            return Abort(AbortCode.INTERNAL, "a file or disk of its own")
         return Abort(AbortCode.INTERNAL, "internal fault")
 
     def _may_come_back(self, error: Interrupted) -> bool:

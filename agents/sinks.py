@@ -1,12 +1,13 @@
 """Where a delivery goes: a file, standard output, a callable.
 
-A sink is used by one thread (``Writer`` in workers.py), which owns it from ``open``
+A sink is used by one thread (``Writer`` in writer.py), which owns it from ``open``
 to ``commit`` or ``discard``. Its system errors leave as ``SinkFault``. Nothing is
 under its final name before ``commit``.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -21,9 +22,13 @@ from selo.agents.content import Summary
 from selo.agents.errors import SinkFault
 from selo.agents.storage.base import Held, ResumableSink, StorageRules, faults
 from selo.agents.storage.durable import sync, write_all
+from selo.agents.storage.staged import too_long
 from selo.agents.storage.staged_file import StagedFile
 from selo.agents.storage.staged_tree import StagedTree
 from selo.crypto.items import Item, ItemLog
+
+LOOK_FOR_READER = 0.05
+"""Seconds between two looks whether a FIFO is read."""
 
 TO_BE_FINISHED = StorageRules(keep=False)
 """A cut ends the delivery, and nothing of it stays: for programs that do not say otherwise."""
@@ -115,6 +120,36 @@ class DescriptorSink:
 
     def discard(self) -> None:
         """What was written cannot be called back; the exit status says that it is not whole."""
+
+
+class LimitedSink:
+    """Hands on to ``inner`` what is no longer than ``limit`` bytes; nothing beyond passes."""
+
+    def __init__(self, inner: Sink, limit: int) -> None:
+        self._inner = inner
+        self._limit = limit
+        self._taken = 0
+
+    @property
+    def hands_on(self) -> bool:
+        """See ``Sink.hands_on``."""
+        return self._inner.hands_on
+
+    def open(self, offer: Offer) -> Held | None:
+        """See ``Sink.open``."""
+        return self._inner.open(offer)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._taken += len(data)
+        if self._taken > self._limit:
+            raise too_long("the stream", self._limit)
+        self._inner.write(data)
+
+    def commit(self) -> str | None:
+        return self._inner.commit()
+
+    def discard(self) -> None:
+        self._inner.discard()
 
 
 class _Chosen(ResumableSink):
@@ -242,11 +277,30 @@ class SpecialFile(DescriptorSink):
     """A device or FIFO; closed at the end, which is how a FIFO's reader learns of it."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(-1, shown_as=str(path))
         self._path = path
-        self._number = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        self._thread = 0
+        self._open = False
+        self._given_up = False
+
+    def open(self, offer: Offer) -> None:
+        """See ``Sink.open``; waits for the reader of a FIFO."""
+        super().open(offer)
         self._thread = threading.get_ident()
-        self._open = True
-        super().__init__(self._number, shown_as=str(path))
+        flags = os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK
+        with faults(str(self._path)):
+            while not self._open:
+                if self._given_up:
+                    raise SinkFault(str(self._path), "nobody came to read it")
+                try:
+                    self._descriptor = os.open(self._path, flags)
+                    self._open = True
+                except OSError as error:
+                    if error.errno != errno.ENXIO:
+                        raise
+                    # A blocking open could not be called off, and of this nothing tells.
+                    time.sleep(LOOK_FOR_READER)
+            os.set_blocking(self._descriptor, True)
 
     def commit(self) -> str | None:
         super().commit()
@@ -255,6 +309,7 @@ class SpecialFile(DescriptorSink):
         return str(self._path)
 
     def discard(self) -> None:
+        self._given_up = True
         with suppress(OSError):
             self._close()
 
@@ -263,7 +318,7 @@ class SpecialFile(DescriptorSink):
         could be another file's, or a socket's, by the time that write goes on."""
         if self._open and threading.get_ident() == self._thread:
             self._open = False
-            os.close(self._number)
+            os.close(self._descriptor)
 
 
 def refuse_tree(offer: Offer, target: str) -> None:

@@ -1,7 +1,7 @@
 """Where a delivery comes from: bytes, a file, an open descriptor, an iterable.
 
 A source makes its offer before anything is sent, then yields blocks from a thread
-of its own (``Reader`` in workers.py). Its system errors leave as ``SourceFault``.
+of its own (``Reader`` in reader.py). Its system errors leave as ``SourceFault``.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from selo.agents.content import ContentHash, Summary
 from selo.agents.errors import CannotBeginAnew, DigestMismatch, InternalFault, PeerMisbehaved
 from selo.agents.listing import whole_as_item
 from selo.agents.rate import Throttle
+from selo.agents.reader import JOIN_SECONDS
 from selo.agents.sinks import Sink
 from selo.agents.sources import Block
 from selo.agents.storage.base import Held, ResumableSink
@@ -26,9 +27,6 @@ JOIN_BELOW = 1 << 14
 
 JOIN_RECORDS = 256
 """Plaintexts that are joined at most: well below a quarter of the usual window, so ACKs keep flowing."""
-
-JOIN_SECONDS = 1.0
-"""How long a cancelled worker is waited for; one stuck in a write to a pipe ends with the process."""
 
 
 class Writer:
@@ -42,7 +40,7 @@ class Writer:
         self._queue: deque[Block | Callable[[], None]] = deque()
         self._ended = False
         self._cancelled = False
-        self._unhurried = True
+        self._suspending = False
         self._resumable: ResumableSink | None = None
         self._held: Held | None = None
         self._content = ContentHash()
@@ -50,8 +48,6 @@ class Writer:
         self._offer: Offer | None = None
         self.answer: Answer | None = None
         """What there is of the delivery, once that is known in this session."""
-        self.ready = False
-        """Whether DATA may be written: the place was settled."""
         self.consumed_records = 0
         """DATA records that the sink took, in all sessions."""
         self.position = 0
@@ -105,7 +101,7 @@ class Writer:
     @property
     def keeps(self) -> bool:
         """Whether what was written can be taken up by another process."""
-        return self._resumable is not None and self._resumable.keeps
+        return self.failure is None and self._resumable is not None and self._resumable.keeps
 
     def wait(self) -> bool:
         """Wait until the sink has committed or failed, however long a disk takes; whether it committed."""
@@ -124,10 +120,10 @@ class Writer:
         if self._thread is None:
             return
         with self._condition:
-            self._unhurried = False
-        self._order(self._suspend)
+            self._suspending = True
+            self._condition.notify_all()
         self._thread.join(JOIN_SECONDS)
-        if self._thread.is_alive():  # it hangs in a write: what is on disk stays there as it is
+        if self._thread.is_alive():  # a slow write: it lets go when that is over, and writes nothing more
             with self._condition:
                 self.suspended, self._cancelled = self.keeps, True
                 self._condition.notify_all()
@@ -159,9 +155,18 @@ class Writer:
         except BaseException as error:
             self.failure = InternalFault(error)
         finally:
-            if self.stored is None and not self.suspended:
-                self._discard()
+            if self.stored is None:
+                self._let_go()
             self.wake()
+
+    def _let_go(self) -> None:
+        """Not stored: what was asked to be left for another session is, everything else goes."""
+        if self._suspending and self.failure is None and self._resumable is not None:
+            with suppress(Exception):  # it is left as it is
+                self._resumable.suspend()
+                self.suspended = self.keeps
+        else:
+            self._discard()
 
     def _discard(self) -> None:
         with suppress(Exception):  # a foreign sink's bug; the first failure is the one to report
@@ -185,17 +190,19 @@ class Writer:
         while not self._ended:
             batch, order = self._next()
             for data, records in _portions(batch):
+                if self._cancelled:
+                    return
                 self._write(data, records)
-            if order is not None:
+            if order is not None and not self._cancelled:
                 order()
-            if self._cancelled:
+            elif not batch:  # cancelled, or suspended with nothing left to write
                 return
 
     def _next(self) -> tuple[list[Block], Callable[[], None] | None]:
         """All data that waits before the next order, and that order: neither overtakes the other."""
         batch: list[Block] = []
         with self._condition:
-            self._condition.wait_for(lambda: self._queue or self._cancelled)
+            self._condition.wait_for(lambda: self._queue or self._cancelled or self._suspending)
             while self._queue:
                 first = self._queue.popleft()
                 if callable(first):
@@ -223,8 +230,6 @@ class Writer:
     def _go_on(self, place: int) -> None:
         if place != self.position or self._held is not None:
             self._move(place)
-        self.ready = True
-        self.wake()
 
     def _move(self, place: int) -> None:
         if self._resumable is None:
@@ -259,15 +264,9 @@ class Writer:
         self.stored = summary
         self._ended = True
 
-    def _suspend(self) -> None:
-        if self._resumable is not None:
-            self._resumable.suspend()
-            self.suspended = self.keeps
-        self._ended = True
-
     def _sleep(self, seconds: float) -> None:
         with self._condition:
-            self._condition.wait_for(lambda: self._cancelled or not self._unhurried, seconds)
+            self._condition.wait_for(lambda: self._cancelled or self._suspending, seconds)
 
 
 def check_place(answer: Answer, place: int) -> None:

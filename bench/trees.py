@@ -1,4 +1,4 @@
-"""`make bench-trees`: many small files, and one large one, beside `tar | ssh` and `rsync`, in one run. See README.md."""
+"""`make bench-trees`: many small files, and one large one, beside `tar | ssh` and `rsync`. See README.md."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Trees:
             for name, (commands, prepare, needs) in CONTENDERS.items():
                 if any(find(need) is None for need in needs):
                     continue
-                print(f"bench: {what}: round {turn + 1} of {self.rounds}, {name}", file=sys.stderr, flush=True)
+                print(f"bench: {what}: round {turn + 1}, {name}", file=sys.stderr, flush=True)
                 try:
                     costs.setdefault(name, []).append(self._once(name, commands, prepare, source))
                 except Failed as fault:

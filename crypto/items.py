@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from selo.crypto.limits import DIGEST_LENGTH, HASH_LENGTH
+from selo.crypto.limits import DIGEST_LENGTH, HASH_LENGTH, LINK_TARGET_MAX
 from selo.crypto.schedule import label
 from selo.errors import UsageError
 
@@ -23,8 +23,6 @@ NO_DIGEST: Final = bytes(DIGEST_LENGTH)
 PATH_MAX: Final = 1 << 17
 """Bytes of a path: twice what 256 folders in each other with the longest names make."""
 
-TARGET_MAX: Final = 4096
-"""Bytes of a link's target: no system that we know takes more."""
 
 _HEAD: Final = struct.Struct(">BI")
 _SIZE_AND_LENGTH: Final = struct.Struct(">QI")
@@ -124,7 +122,7 @@ def _unpack(data: bytes, start: int) -> tuple[Item, int] | None:
     if len(data) < at:
         return None
     size, length = _SIZE_AND_LENGTH.unpack_from(data, at - _SIZE_AND_LENGTH.size)
-    if length > TARGET_MAX:
+    if length > LINK_TARGET_MAX:
         raise MalformedReceipt("it has a link with too long a target")
     target = data[at : at + length]
     at += length + _DIGESTS.size

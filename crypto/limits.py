@@ -92,6 +92,17 @@ ACK_LENGTH: Final = 16
 TOTALS_LENGTH: Final = 80
 DIGEST_LENGTH: Final = 32
 
+# Deliveries.
+
+DELIVERY_LENGTH: Final = 16
+"""Bytes that name a delivery: random, so no two are named alike."""
+
+COUNT_MAX: Final = 2**63 - 1
+"""The largest number of bytes or items that is said: what file systems and signed integers hold."""
+
+LINK_TARGET_MAX: Final = 4096
+"""Bytes of where a symbolic link leads: no system that we know takes more."""
+
 # Identities.
 
 DSA_PRIVATE_LENGTH: Final = 32

@@ -19,7 +19,14 @@ from typing import Final
 
 from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.items import Item, ItemLog, MalformedReceipt, unpack_items
-from selo.crypto.limits import DIGEST_LENGTH, DSA_SIGNATURE_LENGTH, FINGERPRINT_LENGTH, HASH_LENGTH
+from selo.crypto.limits import (
+    COUNT_MAX,
+    DELIVERY_LENGTH,
+    DIGEST_LENGTH,
+    DSA_SIGNATURE_LENGTH,
+    FINGERPRINT_LENGTH,
+    HASH_LENGTH,
+)
 from selo.crypto.primitives import Buffer, equal, sha256
 from selo.crypto.schedule import label
 from selo.crypto.suites import SUITES, Suite
@@ -31,11 +38,7 @@ KINDS: Final = (0, 1, 3)
 TIME_MAX: Final = 253_402_300_799
 """Seconds since 1970: the end of the year 9999, so that every time can be shown."""
 
-COUNT_MAX: Final = 2**63 - 1
-"""The largest number of bytes or items; a delivery cannot say more."""
-
 _VERSION: Final = 1
-_DELIVERY_LENGTH: Final = 16
 _DURABLE: Final = 1
 _SHA256: Final = 2
 _STATEMENT: Final = struct.Struct(">HH32s32s32s16sBBQQQQ32s32s")
@@ -86,7 +89,7 @@ class Statement:
             (self.emitter, FINGERPRINT_LENGTH),
             (self.receiver, FINGERPRINT_LENGTH),
             (self.transcript, HASH_LENGTH),
-            (self.delivery, _DELIVERY_LENGTH),
+            (self.delivery, DELIVERY_LENGTH),
             (self.blake3, DIGEST_LENGTH),
             (self.items_hash, HASH_LENGTH),
         )

@@ -236,7 +236,7 @@ def _fields(statement: Statement, known: Mapping[bytes, _Known]) -> dict[str, ob
         "kind": Kind(statement.kind).name.lower(),
         "durable": statement.durable,
         "sha256": statement.sha256,
-        "time": statement.time,
+        "stored_at": statement.time,
         "items": statement.items,
         "items_bytes": statement.items_bytes,
         "length": statement.length,

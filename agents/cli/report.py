@@ -51,6 +51,9 @@ class Narrator:
         untold = not (self._context.json or self._context.verbose)
         if untold and isinstance(event, events.ItemStarted | events.ItemDone):
             return  # a hundred thousand of them would keep the interpreter from its work
+        crowd = isinstance(event, events.ItemStarted | events.ItemDone | events.Progress)
+        if crowd and self._events.qsize() > WAITING_EVENTS // 2:
+            return  # what is said once has the rest of the room
         with suppress(queue.Full):
             self._events.put_nowait(event)
 
@@ -164,7 +167,7 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
         case events.Resumed():
             return resumed_words(event)
         case events.Lost():
-            wait = "without end" if event.seconds is None else f"for {event.seconds:g} s"
+            wait = "without end" if event.seconds is None else f"for {event.seconds:.0f} s"
             return f"the session was lost: {printable(event.reason)}; the delivery can go on {wait}"
         case events.ItemDone():
             return f"{printable(event.path)}, {size_words(event.size)}" if verbose else ""

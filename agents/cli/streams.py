@@ -12,7 +12,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 
 EVENTS_VERSION = 1
-"""Of the form of --json (docs/events.md): it changes when a field changes its meaning or goes, not when one is added."""
+"""Of the form of --json (docs/events.md): it changes when a field goes or changes its meaning."""
 
 
 def prepare_standard_streams() -> None:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selo.agents.bodies import DELIVERY_LENGTH, Offer
+from selo.agents.bodies import Offer
 from selo.agents.content import Ladder, Summary
 from selo.agents.errors import PeerMisbehaved, SinkFault, TargetExists
 from selo.agents.storage.base import Held, ResumableSink, StorageRules, faults
@@ -29,6 +29,7 @@ from selo.agents.storage.removing import remove
 from selo.agents.storage.staging import Staging, staging_name
 from selo.agents.storage.state import Final, State
 from selo.config.policy import Overwrite
+from selo.crypto.limits import DELIVERY_LENGTH
 
 LOOK_AFTER = 16 << 20
 """Bytes between two looks at how much room is left."""
@@ -144,6 +145,8 @@ class Staged(ResumableSink):
             self._staging.clear()
         self._save(State(offer, self._now() if state is None else state.created))
         self._restore()
+        if self._keep:
+            self._staging.prepare()
         self._check_room((offer.size or 0) - self._position)
         return Held(self._ladder)
 
@@ -256,8 +259,9 @@ class Staged(ResumableSink):
         return str(self._path / finals[0].target) if len(finals) == 1 else str(self._path)
 
     def commit(self) -> str | None:
-        assert self._staging is not None and self._state is not None
+        assert self._staging is not None and self._state is not None and self._state.summary is not None
         with faults(self.target):
+            self._check_there()
             self._place()
             self._placed = True
             if self.durable:
@@ -290,6 +294,13 @@ class Staged(ResumableSink):
             with suppress(OSError):
                 self._staging.clear(but_state=True)
         return True
+
+    def _check_there(self) -> None:
+        """Here nothing has its name yet: what is not in the staging folder was taken away, not named."""
+        assert self._state is not None
+        for final in self._state.finals:
+            if status_of(Place(self._source, final.source)) is None:
+                raise SinkFault(str(self._path / final.target), "it was taken away while it was received")
 
     def _has_name(self, final: Final) -> bool:
         here = status_of(Place(self._source, final.source))

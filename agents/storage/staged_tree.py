@@ -29,7 +29,8 @@ SYNC_EACH = 64
 class StagedTree(Staged):
     """Stores a TREE: each of its top-level items gets its name in ``folder``.
 
-    ``on_start`` is told of each file that begins, ``on_item`` of each item when it is whole, and not again of those that came in a run before.
+    ``on_start`` is told of each file that begins, ``on_item`` of each item when it is whole, and not again
+    of those that came in a run before.
     """
 
     def __init__(
@@ -175,10 +176,9 @@ class StagedTree(Staged):
 
     def _make(self, entry: Entry) -> None:
         assert self._tree is not None
+        self._tree.make(entry)  # which looks at its name: not every name's place is the peer's business
         if entry.depth == 0:
-            check_item_name(entry.name, 0, self._rules.names)
             self._check_place(os.fsdecode(entry.name), entry.type is EntryType.FOLDER)
-        self._tree.make(entry)
 
     def _finish(self) -> list[Whole]:
         assert self._tree is not None and self._staging is not None

@@ -50,6 +50,7 @@ class Staging:
         self.number = number
         self.fresh = fresh
         self.locked = locked
+        self._next_state: int | None = None
 
     @classmethod
     def enter(cls, handles: Handles, place: Place, *, make: bool = True) -> Staging:
@@ -117,15 +118,26 @@ class Staging:
         finally:
             self._handles.close(number)
 
+    def prepare(self) -> None:
+        """Make the file of the next state: where strangers take every descriptor meanwhile, it is there.
+
+        Raises:
+            OSError: the system refused.
+        """
+        if self._next_state is None:
+            with suppress(FileNotFoundError):
+                os.unlink(NEW_STATE, dir_fd=self.number)
+            self._next_state = self._handles.open(NEW_STATE, NEW_FILE_FLAGS, dir_fd=self.number)
+
     def save(self, state: State, *, durable: bool) -> None:
         """Replace the state in one step.
 
         Raises:
             OSError: the system refused; the old one is still there.
         """
-        with suppress(FileNotFoundError):
-            os.unlink(NEW_STATE, dir_fd=self.number)
-        number = self._handles.open(NEW_STATE, NEW_FILE_FLAGS, dir_fd=self.number)
+        self.prepare()
+        number, self._next_state = self._next_state, None
+        assert number is not None
         try:
             write_all(number, state.pack())
             if durable:
@@ -142,7 +154,8 @@ class Staging:
         Raises:
             OSError: the system refused.
         """
-        remove_all_but(self.number, (STATE,) if but_state else ())
+        prepared = (NEW_STATE,) if self._next_state is not None else ()
+        remove_all_but(self.number, (STATE, *prepared) if but_state else ())
 
     def remove(self) -> None:
         """Remove the folder with all that is in it, and let go of it.

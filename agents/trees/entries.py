@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from selo.agents.bodies import COUNT_MAX, NAME_MAX
+from selo.agents.bodies import NAME_MAX
 from selo.agents.errors import PeerMisbehaved
+from selo.crypto.limits import COUNT_MAX, LINK_TARGET_MAX
 
 DEPTH_MAX: Final = 256
 """The deepest level: each one keeps a folder open, and a process may have 1,024 descriptors as a rule."""
 
-TARGET_MAX: Final = 4096
-"""Bytes of a symbolic link's target: what Linux takes for a path."""
 
 MODE_MAX: Final = 0o7777
 """All permission bits that there are, with set-user-id, set-group-id and sticky."""
@@ -57,7 +56,7 @@ class Entry:
     ``depth`` counts the folders it lies in, up to ``DEPTH_MAX``; ``name`` is one component of a path, of 1 to
     255 bytes; ``mode`` its permission bits; ``mtime`` nanoseconds since 1970, also before. ``size`` is the
     bytes of content that follow a file's entry, ``sparse`` that many of them may be zeros that need no room
-    on a disk. ``target`` (1 to ``TARGET_MAX`` bytes) is where a link leads.
+    on a disk. ``target`` (1 to ``LINK_TARGET_MAX`` bytes) is where a link leads.
     """
 
     type: EntryType
@@ -164,7 +163,7 @@ class EntryReader:
         if len(raw) < end + _LENGTH.size:
             return None
         (target_length,) = _LENGTH.unpack_from(raw, end)
-        if target_length > TARGET_MAX or (target_length > 0) != (kind is _LINK):
+        if target_length > LINK_TARGET_MAX or (target_length > 0) != (kind is _LINK):
             raise PeerMisbehaved("an entry has no target of a legal length")
         target_start = end + _LENGTH.size
         if len(raw) < target_start + target_length:
@@ -205,7 +204,7 @@ def link_stays_inside(depth: int, target: bytes) -> bool:
     folder of the tree or a link for which the same holds. ``..`` behind a name could climb from wherever a
     link has led. A top-level link lies in no folder of the tree, so it always leads out.
     """
-    if depth < 1 or not 0 < len(target) <= TARGET_MAX or target[:1] == b"/" or b"\0" in target:
+    if depth < 1 or not 0 < len(target) <= LINK_TARGET_MAX or target[:1] == b"/" or b"\0" in target:
         return False
     steps = [step for step in target.split(b"/") if step not in (b"", b".")]
     climbs = steps.count(b"..")
