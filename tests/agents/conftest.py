@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from selo.agents.dialogue import Dialogue
 from selo.agents.emitter import Emitter
 from selo.agents.establish import HandshakeLink, establish_as_emitter, establish_as_receiver
 from selo.agents.facts import SessionFacts
+from selo.agents.hook import Arrived
 from selo.agents.mailbox import Mailbox
 from selo.agents.meeting import Connecting, Dial, Listening, Terms
 from selo.agents.receiver import Receiver
@@ -30,15 +30,12 @@ from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
 from selo.crypto.handshake import Established, Role
 from selo.crypto.identity import Identity
-from selo.crypto.records import Record, RecordType
 from selo.crypto.suites import CLASSIC
-from selo.errors import SeloError
+from selo.errors import Interrupted, SeloError
 from selo.transport import PipeLeg, memory_pair, pipe_pair
-from selo.transport.base import Leg, LegClosed, Listener
-from selo.transport.frames import RecordFrame, new_record_frame, parse
-
-PATIENCE = 30.0
-"""Seconds after which a test is called hung; nothing waits that long when all is well."""
+from selo.transport.base import Leg, Listener
+from tests.agents.exchange import CutWhen, Exchange
+from tests.agents.rogue import PATIENCE, Rogue, Script
 
 
 @dataclass(frozen=True)
@@ -58,17 +55,26 @@ def parties() -> Parties:
 
 @pytest.fixture
 def settings() -> Settings:
-    """The defaults, with waits that suit tests."""
-    return replace(load_settings(), emit_wait=10.0, receive_wait=10.0, idle_limit=5.0, ping_interval=0.5)
+    """The defaults, with waits that suit tests, and no second session."""
+    return replace(
+        load_settings(),
+        emit_wait=10.0,
+        receive_wait=10.0,
+        idle_limit=5.0,
+        ping_interval=0.5,
+        retry_for=0.0,
+        resume_window=0.0,
+    )
 
 
 @dataclass
 class Wire:
-    """A listener and the way to it; ``tap`` only on the memory transport."""
+    """A listener and the way to it; ``after_emitter`` is called when the connecting Emitter has ended."""
 
     listener: Listener
     dial: Dial
     emitter_binds: bool = False
+    after_emitter: Callable[[], None] = lambda: None
 
 
 MakeWire = Callable[..., Wire]
@@ -144,6 +150,23 @@ def _address(kind: str, folders: pytest.TempPathFactory) -> str:
     return "tcp://127.0.0.1:0"
 
 
+@pytest.fixture
+def lasting(settings: Settings) -> Settings:
+    """Settings of sides that take a delivery up again after a cut."""
+    return replace(settings, retry_for=PATIENCE, resume_window=PATIENCE)
+
+
+@pytest.fixture
+def exchange_wire() -> Callable[..., Wire]:
+    """Makes a wire over an ``Exchange``, which the Receiver's listener is; ``cut_when`` as there."""
+
+    def make(cut_when: CutWhen = lambda *_: False) -> Wire:
+        exchange = Exchange(cut_when)
+        return Wire(exchange, exchange.dial, after_emitter=exchange.close)
+
+    return make
+
+
 @dataclass
 class Side:
     """What became of one agent: its success or its error, and what it reported."""
@@ -173,6 +196,7 @@ class Run:
     emitter: Side = field(default_factory=Side)
     receiver: Side = field(default_factory=Side)
     received: bytearray = field(default_factory=bytearray)
+    stored: list[Arrived] = field(default_factory=list)
 
 
 Deliver = Callable[..., Run]
@@ -182,8 +206,9 @@ Deliver = Callable[..., Run]
 def deliver(parties: Parties, settings: Settings) -> Deliver:
     """Run both agents, each in a thread, until both ended; a hang is a failure.
 
-    Keyword arguments: ``sink``, ``emitter`` and ``settings`` replace the usual ones; ``trusted``
-    are the fingerprints that the Receiver accepts; ``before`` is called with the ``Run`` first.
+    Keyword arguments: ``sink``, or ``make_sink`` which makes one for each time that the delivery is begun,
+    ``emitter`` and ``settings`` replace the usual ones; ``trusted`` are those whom the Receiver accepts;
+    ``before`` is called with the ``Run`` first.
     """
 
     def run(
@@ -191,6 +216,7 @@ def deliver(parties: Parties, settings: Settings) -> Deliver:
         source: Source,
         *,
         sink: Sink | None = None,
+        make_sink: Callable[[], Sink] | None = None,
         emitter: Identity = parties.emitter,
         pinned: Identity = parties.receiver,
         trusted: tuple[Identity, ...] = (parties.emitter,),
@@ -207,19 +233,21 @@ def deliver(parties: Parties, settings: Settings) -> Deliver:
             terms=result.emitter.terms(emitter_settings),
         )
         senders = [Peer("alice", may_send=True, identity=each.public) for each in trusted]
+        usual = sink if sink is not None else CallableSink(result.received.extend)
         receiving = Receiver(
             identity=parties.receiver,
             senders={sender.fingerprint: sender for sender in senders},
-            make_sink=lambda _sender: sink if sink is not None else CallableSink(result.received.extend),
+            make_sink=lambda _sender: usual if make_sink is None else make_sink(),
             terms=result.receiver.terms(receiver_settings),
+            on_stored=result.stored.append,
         )
         address, names = wire.listener.address, ("bob",) if wire.emitter_binds else ("alice",)
         listening = Listening(wire.listener, names)
         connecting = Connecting(address, senders[0] if wire.emitter_binds else bob, wire.dial)
         meetings = (listening, connecting) if wire.emitter_binds else (connecting, listening)
-        ends = (wire.listener.close, lambda: None)
-        if not wire.emitter_binds:
-            ends = ends[::-1]
+        ends = (wire.after_emitter, wire.listener.close)
+        if wire.emitter_binds:
+            ends = (wire.listener.close, lambda: None)
         before(result)
         threads = [
             _start(result.receiver, lambda: receiving.run(meetings[1]), ends[1]),
@@ -247,99 +275,58 @@ def _start(side: Side, work: Callable[[], events.Delivered], end: Callable[[], N
     return thread
 
 
-class Rogue:
-    """A scripted peer that authenticates honestly and then seals whatever its script says."""
-
-    def __init__(self, leg: Leg, established: Established) -> None:
-        self._leg = leg
-        self._sealer = established.sealer
-        self._opener = established.opener
-
-    def send(self, kind: RecordType, plaintext: bytes = b"") -> None:
-        """Seal and send one record."""
-        frame = new_record_frame(len(plaintext))
-        frame.header[:] = self._sealer.seal_into(kind, plaintext, frame.body)
-        while not self._leg.try_send(frame.buffer):
-            self._leg.wait(1.0, want_write=True)
-
-    def send_final(self, digest: bytes) -> None:
-        """Seal and send the right FINAL, but for the digest."""
-        self.send(RecordType.FINAL, self._sealer.totals(digest).pack())
-
-    def receive(self) -> Record:
-        """Open the next record that is no PING."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            frame = self._leg.try_receive()
-            if frame is None:
-                self._leg.wait(1.0)
-                continue
-            parsed = parse(frame, max_length=FRAME_MAX)
-            assert isinstance(parsed, RecordFrame)
-            record = self._opener.open(parsed.header, parsed.body)
-            if record.type is not RecordType.PING:
-                return record
-        raise AssertionError("no record came")
-
-    def pause(self, seconds: float) -> None:
-        """Wait, and drop what comes meanwhile.
-
-        Raises:
-            LegClosed: the other side closed.
-        """
-        self._leg.wait(seconds)
-        while self._leg.try_receive() is not None:
-            pass
-
-    def hears(self, seconds: float) -> bool:
-        """Whether anything comes in that time; it stays to be received."""
-        return self._leg.wait(seconds).readable
-
-    def until_closed(self, step: Callable[[], object]) -> None:
-        """Do ``step`` again and again until the other side has closed."""
-        with suppress(LegClosed):
-            while True:
-                step()
-
-    def allow_anything(self) -> None:
-        """Take the rules out of the sealer, as a broken implementation would."""
-        self._sealer._checked = lambda *_: self._sealer._protection  # type: ignore[method-assign]
-        self._sealer._rules.advance = lambda _type: None  # type: ignore[method-assign]
-
-
-Script = Callable[[Rogue], object]
-
-
 def _play(
-    leg: Leg, establish: Callable[[HandshakeLink], Established], settings: Settings, script: Script
+    leg: Leg,
+    identity: Identity,
+    establish: Callable[[HandshakeLink], Established],
+    settings: Settings,
+    script: Script,
 ) -> None:
     link = HandshakeLink(leg, settings, Stop(), events.ignore)
     try:
-        script(Rogue(leg, establish(link)))
+        script(Rogue(leg, establish(link), identity))
     finally:
         leg.close()
 
 
+def _play_receiver(leg: Leg, parties: Parties, settings: Settings, script: Script) -> None:
+    senders = {parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)}
+    _play(
+        leg,
+        parties.receiver,
+        lambda link: establish_as_receiver(link, identity=parties.receiver, senders=senders, suite=CLASSIC),
+        settings,
+        script,
+    )
+
+
+def _play_emitter(leg: Leg, identity: Identity, parties: Parties, settings: Settings, script: Script) -> None:
+    _play(
+        leg,
+        identity,
+        lambda link: establish_as_emitter(
+            link, identity=identity, peer=parties.receiver.public, name="bob", suite=CLASSIC
+        ),
+        settings,
+        script,
+    )
+
+
 @pytest.fixture
 def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
-    """Run a real Emitter against a Receiver that plays a script."""
+    """Run a real Emitter against a Receiver that plays a script in each of its sessions."""
 
-    def run(source: Source, script: Script) -> Side:
-        near, far = memory_pair(max_frame=FRAME_MAX)
-        side = Side()
+    def run(source: Source, *scripts: Script, settings: Settings = settings) -> Side:
+        exchange, side = Exchange(), Side()
         bob = Peer("bob", may_send=False, identity=parties.receiver.public)
         emitter = Emitter(identity=parties.emitter, peer=bob, source=source, terms=side.terms(settings))
-        meeting = Connecting("memory:", bob, lambda *_: near)
-        senders = {parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)}
+        meeting = Connecting("memory:", bob, exchange.dial)
         thread = _start(side, lambda: emitter.run(meeting), lambda: None)
-        _play(
-            far,
-            lambda link: establish_as_receiver(
-                link, identity=parties.receiver, senders=senders, suite=CLASSIC
-            ),
-            settings,
-            script,
-        )
+        for script in scripts:
+            leg = exchange.accept(PATIENCE)
+            assert leg is not None, "the Emitter did not come again"
+            _play_receiver(leg, parties, settings, script)
+        exchange.close()
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the Emitter hangs"
         return side
@@ -348,58 +335,62 @@ def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
 
 
 @pytest.fixture
-def play_emitter(parties: Parties, settings: Settings) -> Callable[[Leg, Script], None]:
+def play_emitter(parties: Parties, settings: Settings) -> Callable[..., None]:
     """Play a script as an Emitter over a leg of the test's own."""
 
-    def run(leg: Leg, script: Script) -> None:
-        bob = parties.receiver.public
-        _play(
-            leg,
-            lambda link: establish_as_emitter(
-                link, identity=parties.emitter, peer=bob, name="bob", suite=CLASSIC
-            ),
-            settings,
-            script,
+    def play(leg: Leg, script: Script, identity: Identity = parties.emitter) -> None:
+        _play_emitter(leg, identity, parties, settings, script)
+
+    return play
+
+
+@pytest.fixture
+def receive_from_rogues(parties: Parties, settings: Settings) -> Callable[..., Side]:
+    """Run a real Receiver against Emitters that each play a script, one after another.
+
+    ``scripts``: pairs of who plays, whom the Receiver trusts all alike, and what.
+    """
+
+    def run(
+        scripts: list[tuple[Identity, Script]],
+        make_sink: Callable[[], Sink],
+        settings: Settings = settings,
+        on_side: Callable[[Side], None] = lambda _side: None,
+        on_stored: Callable[[Arrived], None] = lambda _arrived: None,
+    ) -> Side:
+        exchange, side = Exchange(), Side()
+        on_side(side)
+        names = {parties.emitter.fingerprint: "alice", parties.stranger.fingerprint: "carol"}
+        senders = {
+            identity.fingerprint: Peer(names[identity.fingerprint], may_send=True, identity=identity.public)
+            for identity, _ in scripts
+        }
+        receiver = Receiver(
+            identity=parties.receiver,
+            senders=senders,
+            make_sink=lambda _sender: make_sink(),
+            terms=side.terms(settings),
+            on_stored=on_stored,
         )
+        meeting = Listening(exchange, ("alice",))
+        thread = _start(side, lambda: receiver.run(meeting), exchange.close)
+        for identity, script in scripts:
+            leg = exchange.dial(identity.public, 0)
+            _play_emitter(leg, identity, parties, settings, script)
+        exchange.close()
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the Receiver hangs"
+        return side
 
     return run
 
 
 @pytest.fixture
-def receive_from_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
-    """Run a real Receiver against an Emitter that plays a script."""
+def receive_from_rogue(parties: Parties, receive_from_rogues: Callable[..., Side]) -> Callable[..., Side]:
+    """Run a real Receiver against one Emitter that plays a script."""
 
-    def run(
-        script: Script,
-        sink: Sink,
-        settings: Settings = settings,
-        on_side: Callable[[Side], None] = lambda _side: None,
-    ) -> Side:
-        near, far = memory_pair(max_frame=FRAME_MAX)
-        side = Side()
-        on_side(side)
-        receiver = Receiver(
-            identity=parties.receiver,
-            senders={
-                parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)
-            },
-            make_sink=lambda _sender: sink,
-            terms=side.terms(settings),
-        )
-        meeting = Listening(OneLegListener(far, "memory:"), ("alice",))
-        thread = _start(side, lambda: receiver.run(meeting), lambda: None)
-        bob = parties.receiver.public
-        _play(
-            near,
-            lambda link: establish_as_emitter(
-                link, identity=parties.emitter, peer=bob, name="bob", suite=CLASSIC
-            ),
-            settings,
-            script,
-        )
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "the Receiver hangs"
-        return side
+    def run(script: Script, sink: Sink, *arguments: Settings, **options: Callable[..., None]) -> Side:
+        return receive_from_rogues([(parties.emitter, script)], lambda: sink, *arguments, **options)
 
     return run
 
@@ -424,6 +415,7 @@ def talk_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Talker]
         role: Role, script: Script, program: Callable[[Mailbox], object] = lambda _mailbox: None
     ) -> Talker:
         near, far = memory_pair(max_frame=FRAME_MAX)
+        who = {Role.EMITTER: parties.emitter, Role.RECEIVER: parties.receiver}
         ends = {
             Role.EMITTER: lambda link: establish_as_emitter(
                 link, identity=parties.emitter, peer=parties.receiver.public, name="bob", suite=CLASSIC
@@ -460,7 +452,7 @@ def talk_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Talker]
 
         thread = threading.Thread(target=talk, daemon=True)
         thread.start()
-        _play(far, ends[other], settings, script)
+        _play(far, who[other], ends[other], settings, script)
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the conversation hangs"
         return talker[0]
@@ -473,3 +465,43 @@ def no_stray_files(tmp_path: Path) -> Iterator[Path]:
     """A folder that must hold no temporary file when the test is over."""
     yield tmp_path
     assert not list(tmp_path.rglob(".selo-*")), "a temporary file was left behind"
+
+
+@pytest.fixture
+def serve(parties: Parties, lasting: Settings) -> Iterator[Callable[..., tuple[Exchange, Side]]]:
+    """Starts a Receiver that takes delivery after delivery of alice (the Emitter) and carol (the stranger).
+
+    It is stopped after the test, and must end then.
+    """
+    running: list[tuple[Exchange, Side, threading.Thread]] = []
+
+    def start(make_sink: Callable[[Peer], Sink], settings: Settings = lasting) -> tuple[Exchange, Side]:
+        exchange, side = Exchange(), Side()
+        pairs = (("alice", parties.emitter), ("carol", parties.stranger))
+        senders = [Peer(name, may_send=True, identity=identity.public) for name, identity in pairs]
+        receiver = Receiver(
+            identity=parties.receiver,
+            senders={sender.fingerprint: sender for sender in senders},
+            make_sink=make_sink,
+            terms=side.terms(settings),
+        )
+        meeting = Listening(exchange, ("alice", "carol"))
+
+        def run() -> None:
+            try:
+                receiver.serve(meeting)
+            except SeloError as error:
+                side.error = error
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        running.append((exchange, side, thread))
+        return exchange, side
+
+    yield start
+    for exchange, side, thread in running:
+        side.stop.request()
+        thread.join(PATIENCE)
+        exchange.close()
+        assert not thread.is_alive(), "the Receiver hangs"
+        assert isinstance(side.error, Interrupted)

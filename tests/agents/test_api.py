@@ -159,7 +159,7 @@ def failing():
 
 @pytest.mark.parametrize(
     ("data", "word"),
-    [(failing, "ValueError"), (lambda: [5, 6], "it gave int"), (lambda: ["text"], "it gave str")],
+    [(failing, "ValueError"), (lambda: [5, 6], "it gave int"), (lambda: iter(["text"]), "it gave str")],
     ids=["raises", "ints", "texts"],
 )
 def test_an_iterable_that_fails_is_never_a_whole(ends, data, word):
@@ -176,6 +176,30 @@ def test_into_a_folder_it_keeps_its_name(ends):
     _, received = ends.both(path_of(ends.folder), ends.folder / "inbox", {"name": "other"})
     assert received.target == str(ends.folder / "inbox" / "other")
     assert (ends.folder / "inbox" / "other").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("shape", ["a folder", "its text", "a list", "a list of texts", "a tuple"])
+def test_folders_and_several_paths_are_a_tree(ends, shape):
+    """A folder, or several paths, arrive as they are, and the items are counted."""
+    (ends.folder / "out" / "inner").mkdir(parents=True)
+    (ends.folder / "out" / "inner" / "one").write_bytes(DATA)
+    (ends.folder / "out" / "two").write_bytes(b"two")
+    (ends.folder / "inbox").mkdir()
+    folder, two = ends.folder / "out" / "inner", ends.folder / "out" / "two"
+    data = {
+        "a folder": folder,
+        "its text": str(folder),
+        "a list": [folder, two],
+        "a list of texts": [str(folder), str(two)],
+        "a tuple": (folder, two),
+    }[shape]
+    emitted, received = ends.both(data, ends.folder / "inbox")
+    assert isinstance(emitted, selo.Delivered) and isinstance(received, selo.Delivered)
+    assert (ends.folder / "inbox" / "inner" / "one").read_bytes() == DATA
+    several = "list" in shape or "tuple" in shape
+    assert (ends.folder / "inbox" / "two").exists() == several
+    assert emitted.items == received.items == (3 if several else 2)
+    assert emitted.bytes == len(DATA) + (3 if several else 0)
 
 
 def test_a_file_that_exists_is_replaced_only_when_told(ends):

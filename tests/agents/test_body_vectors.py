@@ -1,4 +1,4 @@
-"""bodies.json, replayed: OPEN, ACK and ABORT mean what the file says, and every other body is refused."""
+"""bodies.json, replayed: OPEN, its answer, ACK and ABORT mean what the file says; all else is refused."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
-from selo.agents.bodies import Abort, Ack, Offer
+from selo.agents.bodies import Abort, Ack, Answer, Mark, Offer
 from selo.agents.errors import PeerMisbehaved
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "bodies.json").read_text())
-READERS: dict[str, type[Offer] | type[Ack] | type[Abort]] = {"OPEN": Offer, "ACK": Ack, "ABORT": Abort}
+READERS: dict[str, type[Offer] | type[Answer] | type[Ack] | type[Abort]] = {
+    "OPEN": Offer,
+    "ANSWER": Answer,
+    "ACK": Ack,
+    "ABORT": Abort,
+}
 
 
 def named(cases: list[dict[str, Any]]) -> Any:
@@ -40,13 +45,35 @@ def test_every_case_has_its_verdict() -> None:
     )
 
 
+def shown(value: object) -> object:
+    """A value as the file writes it: numbers as decimal strings, bytes as hexadecimal."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(int(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 @named(of_type("OPEN"))
 def test_open(case: dict[str, Any]) -> None:
-    """kind, name and size, and back to the same bytes."""
-    kind, name, size = case["values"]
+    """All eight fields, or the three of a conversation, and back to the same bytes."""
     offer = Offer.unpack(bytes.fromhex(case["body"]))
-    assert (int(offer.kind), offer.name, offer.size) == (int(kind), name, None if size is None else int(size))
+    fields = [offer.kind, offer.name, offer.size]
+    if len(case["values"]) > len(fields):
+        fields += [offer.delivery, offer.items, offer.mode, offer.mtime, offer.sha256]
+    assert [shown(value) for value in fields] == case["values"]
     assert offer.pack().hex() == case["body"]
+
+
+@named(of_type("ANSWER"))
+def test_answer(case: dict[str, Any]) -> None:
+    """The marks and whether it is complete, and back to the same bytes."""
+    kind, marks, complete = case["values"]
+    answer = Answer.unpack(bytes.fromhex(case["body"]))
+    raw = bytes.fromhex(marks)
+    expected = [raw[start : start + 40] for start in range(0, len(raw), 40)]
+    assert kind == "4"
+    assert answer.marks == tuple(Mark(int.from_bytes(mark[:8], "big"), mark[8:]) for mark in expected)
+    assert answer.complete is complete
+    assert answer.pack().hex() == case["body"]
 
 
 @named(of_type("ACK"))

@@ -14,16 +14,8 @@ from blake3 import blake3
 
 from selo.agents.conversation import Conversation, converse
 from selo.agents.dialogue import OFFER
-from selo.agents.errors import (
-    ConversationCut,
-    MessageTooLong,
-    NobodyCame,
-    NotReached,
-    OnePeerToConnectTo,
-    PeerFailed,
-    UnreadMessages,
-    WrongListener,
-)
+from selo.agents.errors import ConversationCut, MessageTooLong, PeerFailed, UnreadMessages
+from selo.agents.meeting_errors import NobodyCame, NotReached, OnePeerToConnectTo, WrongListener
 from selo.agents.routes import dial
 from selo.agents.stop import Stop
 from selo.config.trust import Peer

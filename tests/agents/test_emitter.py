@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blake3 import blake3
 
 from selo.agents import events
-from selo.agents.errors import DeliveryCut, NotReached, PeerFailed, RefusedByPeer, SourceFault, WrongListener
+from selo.agents.errors import DeliveryCut, PeerFailed, SourceFault
+from selo.agents.meeting_errors import NotReached, RefusedByPeer, WrongListener
+from selo.agents.sinks import CallableSink, FolderSink
 from selo.agents.sources import BytesSource, FileSource, IterableSource
 from selo.config.settings import Settings
 from selo.errors import Interrupted
@@ -174,3 +178,105 @@ def test_nobody_there_ends_with_5(deliver, parties, settings: Settings, make_wir
     assert isinstance(run.emitter.error, NotReached)
     assert run.emitter.status == 5
     assert not any(isinstance(event, events.Connected) for event in run.emitter.events)
+
+
+# Cut, and taken up again
+
+
+SMALL = os.urandom(300)
+CHUNK = 100
+FRAMES = 12
+"""More than a delivery of three records takes in either direction: M1 to M4, OPEN, ACK, DATA, FINAL..."""
+
+CUTS = [
+    (what, direction, number)
+    for what in ("sent", "received")
+    for direction in (0, 1)
+    for number in range(FRAMES)
+]
+
+
+def chunks() -> Iterator[bytes]:
+    """What cannot be read twice."""
+    return (SMALL[start : start + CHUNK] for start in range(0, len(SMALL), CHUNK))
+
+
+WAYS = {
+    "bytes to a callable": (
+        lambda _folder: BytesSource(SMALL),
+        lambda _folder, got: CallableSink(got.extend),
+    ),
+    "a generator to a callable": (
+        lambda _folder: IterableSource(chunks()),
+        lambda _folder, got: CallableSink(got.extend),
+    ),
+    "a file to a folder": (
+        lambda folder: FileSource(folder / "data"),
+        lambda folder, _got: FolderSink(folder / "inbox", sender="alice"),
+    ),
+}
+
+
+@dataclass
+class Cut:
+    """One delivery over an ``Exchange``, and what is in the folder afterwards."""
+
+    run: Any
+    arrived: bytes
+    sessions: int
+
+
+@pytest.fixture
+def deliver_cut(exchange_wire, deliver, lasting: Settings, tmp_path: Path) -> Callable[..., Cut]:
+    """Delivers ``SMALL`` one of the ``WAYS`` while ``cut_when`` cuts; both sides must succeed."""
+    small = replace(lasting, record_size=CHUNK, retry_min=0.001, retry_max=0.01)
+    (tmp_path / "data").write_bytes(SMALL)
+    (tmp_path / "inbox").mkdir()
+
+    def run(way: str, cut_when) -> Cut:
+        make_source, make_sink = WAYS[way]
+        got = bytearray()
+        wire = exchange_wire(cut_when)
+        result = deliver(
+            wire,
+            make_source(tmp_path),
+            make_sink=lambda: make_sink(tmp_path, got),
+            emitter_settings=small,
+            receiver_settings=small,
+        )
+        assert result.emitter.error is None, result.emitter.error
+        assert result.receiver.error is None, result.receiver.error
+        names = os.listdir(tmp_path / "inbox")
+        if way == "a file to a folder":
+            assert [name for name in names if not name.startswith(".")] == ["data"]
+            got += (tmp_path / "inbox" / "data").read_bytes()
+        return Cut(result, bytes(got), len(wire.listener.cables))
+
+    return run
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("what", "direction", "number"), CUTS)
+def test_security_a_cut_at_any_frame_changes_nothing(
+    deliver_cut, way: str, what: str, direction: int, number: int
+) -> None:
+    """Wherever the link is lost, with a frame on its way or just after it arrived: both sides meet again,
+    what arrives is the delivery, it is told once, and both agree on it."""
+    cut = deliver_cut(way, lambda *frame: frame == (0, what, direction, number))
+    assert cut.arrived == SMALL
+    assert cut.sessions <= 2
+    assert cut.run.emitter.outcome.blake3 == cut.run.receiver.outcome.blake3 == blake3(SMALL).hexdigest()
+    assert cut.run.emitter.outcome.bytes == cut.run.receiver.outcome.bytes == len(SMALL)
+    assert len(cut.run.stored) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("direction", [0, 1])
+def test_security_a_link_that_is_cut_again_and_again_changes_nothing(
+    deliver_cut, way: str, direction: int
+) -> None:
+    """Session after session is lost, each a frame later than the one before it, until one is not."""
+    cut = deliver_cut(way, lambda session, *frame: frame == ("received", direction, session))
+    assert cut.arrived == SMALL
+    assert cut.sessions > 4
+    assert len(cut.run.stored) == 1

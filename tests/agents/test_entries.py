@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selo.agents.bodies import COUNT_MAX
 from selo.agents.errors import PeerMisbehaved
 from selo.agents.trees.entries import (
     DEPTH_MAX,
-    TARGET_MAX,
+    LINK_TARGET_MAX,
     Entry,
     EntryReader,
     EntryType,
     is_legal_name,
     link_stays_inside,
 )
+from selo.crypto.limits import COUNT_MAX
 
-HEADER_MAX = 28 + 255 + 2 + TARGET_MAX
+HEADER_MAX = 28 + 255 + 2 + LINK_TARGET_MAX
 FOLDER, FILE, LINK = EntryType
 
 TREE: list[Entry | bytes] = [
@@ -162,7 +162,9 @@ ENTRIES = st.one_of(
         NAMES,
         st.integers(0, 0o7777),
         TIMES,
-        target=st.binary(min_size=1, max_size=TARGET_MAX).map(lambda target: target.replace(b"\0", b"0")),
+        target=st.binary(min_size=1, max_size=LINK_TARGET_MAX).map(
+            lambda target: target.replace(b"\0", b"0")
+        ),
     ),
 )
 
@@ -241,8 +243,11 @@ ILLEGAL = [
     ),
     *((of, "flags", 1) for of in (FOLDER, LINK)),
     *((of, "size", size) for of in (FOLDER, LINK) for size in (1, COUNT_MAX)),
-    *((of, "target", target) for of in (FOLDER, FILE) for target in (b"t", b"t" * TARGET_MAX)),
-    *((LINK, "target", target) for target in (b"", b"\0", b"a\0b", b"t" * (TARGET_MAX + 1), b"t" * 65535)),
+    *((of, "target", target) for of in (FOLDER, FILE) for target in (b"t", b"t" * LINK_TARGET_MAX)),
+    *(
+        (LINK, "target", target)
+        for target in (b"", b"\0", b"a\0b", b"t" * (LINK_TARGET_MAX + 1), b"t" * 65535)
+    ),
 ]
 
 
@@ -375,7 +380,8 @@ def test_a_link_stays_inside_its_item(depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [b"", b"/", b"/etc/passwd", b"\0", b"a\0b", b"t" * (TARGET_MAX + 1), b"../" * 300, b"a/../b"]
+    "target",
+    [b"", b"/", b"/etc/passwd", b"\0", b"a\0b", b"t" * (LINK_TARGET_MAX + 1), b"../" * 300, b"a/../b"],
 )
 def test_no_depth_makes_these_targets_legal(target: bytes) -> None:
     """Nothing, the root, a zero byte, too long, too far and climbing again."""
@@ -383,7 +389,7 @@ def test_no_depth_makes_these_targets_legal(target: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [b"...", b"..a", b"a..", b".. ", b"\xff", b"a//b/", b"./a", b"\\..\\", b"t" * TARGET_MAX]
+    "target", [b"...", b"..a", b"a..", b".. ", b"\xff", b"a//b/", b"./a", b"\\..\\", b"t" * LINK_TARGET_MAX]
 )
 def test_what_only_looks_like_climbing_is_a_name(target: bytes) -> None:
     """Dots within names, any bytes, and doubled slashes."""

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 
 from selo.agents import events
-from selo.agents.errors import HandshakeTimeout
 from selo.agents.establish import (
     HANDSHAKE_FRAME_MAX,
     HandshakeLink,
     establish_as_emitter,
     establish_as_receiver,
 )
+from selo.agents.meeting_errors import HandshakeTimeout
 from selo.agents.routes import FRAME_MAX
 from selo.agents.stop import Stop
 from selo.config.trust import Peer

@@ -9,6 +9,8 @@ import re
 import pytest
 
 from selo.agents import events
+from selo.agents.errors import PeerMisbehaved
+from selo.crypto.items import Item, ItemType
 
 EXAMPLES = [
     events.Listening("tcp://127.0.0.1:7800", ("alice", "carol")),
@@ -21,6 +23,14 @@ EXAMPLES = [
     events.Opened("from", "alice", "file", "report\x1b[2J.pdf", 1 << 40),
     events.Progress(5, None),
     events.Delivered("bob", 5, 1, "ab" * 32, 0.25, None, "verified"),
+    events.Delivered("bob", 5, 1, "ab" * 32, 0.25, "/tmp/x", "sent", 7, "cd" * 16, True),
+    events.ItemStarted("folder/data\x1b[2J", 1 << 40),
+    events.ItemDone("file", "folder/data", 5, "ab" * 32),
+    events.ItemDone("link", "folder/link", 0, None),
+    events.Resumed(5, 10, False),
+    events.Lost("the cable was cut", 600.0),
+    events.Lost("the cable was cut", None),
+    events.Failed(4, "DeliveryCut", "the session was cut"),
 ]
 
 
@@ -62,6 +72,28 @@ def test_names_are_distinct_words() -> None:
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
     for event in all_events():
         assert not {"event", "name"} & {field.name for field in dataclasses.fields(event)}
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (Item(ItemType.FOLDER, b"a"), events.ItemDone("folder", "a", 0, None)),
+        (Item(ItemType.FILE, b"a/b", 5, b"\xab" * 32), events.ItemDone("file", "a/b", 5, "ab" * 32)),
+        (Item(ItemType.LINK, b"a/\xff", target=b"b"), events.ItemDone("link", "a/\udcff", 0, None)),
+    ],
+    ids=["folder", "file", "link"],
+)
+def test_items_are_told_as_what_they_are(item: Item, expected: events.ItemDone) -> None:
+    """Its type, its path as text, its size, and the digest of what has content; JSON can hold it."""
+    assert events.ItemDone.of(item) == expected
+    assert json.loads(json.dumps(events.ItemDone.of(item).as_json()))["path"] == expected.path
+    assert events.ItemStarted.of(item.path, item.size) == events.ItemStarted(expected.path, item.size)
+
+
+def test_an_error_is_told_with_its_status() -> None:
+    """Its exit status, its class, its words."""
+    error = PeerMisbehaved("ACK out of place")
+    assert events.Failed.of(error) == events.Failed(4, "PeerMisbehaved", str(error))
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: event.name)

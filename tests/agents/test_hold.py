@@ -65,10 +65,9 @@ def test_a_lost_link_says_that_nothing_was_kept(receive_from_rogue, spool_folder
     out = bytearray()
 
     def script(rogue) -> None:
-        rogue.send(RecordType.OPEN, STREAM.pack())
+        rogue.begin(STREAM)
         rogue.send(RecordType.DATA, b"data")
-        while rogue.receive().type is not RecordType.ACK:
-            pass
+        rogue.take(RecordType.ACK)
 
     side = receive_from_rogue(script, HoldSink(CallableSink(out.extend), limit=LIMIT))
     assert isinstance(side.error, DeliveryCut)
@@ -148,4 +147,12 @@ def test_a_reader_that_goes_away_is_a_fault(spool_folder) -> None:
     sink.write(b"x")
     with pytest.raises(SinkFault):
         sink.commit()
+    sink.discard()
+
+
+def test_a_tree_is_not_held(spool_folder) -> None:
+    """One stream is held, and no folder: it is refused at its OPEN."""
+    sink = HoldSink(CallableSink(print), limit=LIMIT)
+    with pytest.raises(SinkFault, match="a folder, or several files"):
+        sink.open(Offer(Kind.TREE, "folder", 0, bytes(16), items=1))
     sink.discard()

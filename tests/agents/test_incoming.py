@@ -10,38 +10,52 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from selo.agents.bodies import Abort, AbortCode, Ack, Kind, Offer
+from selo.agents.bodies import Abort, AbortCode, Ack, Answer, Kind, Mark, Offer
 from selo.agents.errors import DeliveryCut, DigestMismatch, PeerFailed, PeerMisbehaved, SinkFault
-from selo.agents.sinks import FileSink
+from selo.agents.sinks import CallableSink, FileSink
 from selo.config.settings import Settings
 from selo.crypto.errors import RecordRefused
+from selo.crypto.receipts import Attestation
 from selo.crypto.records import RecordType
 from selo.transport.base import LegClosed
 
-OPEN = Offer(Kind.STREAM, None, None).pack()
+STREAM = Offer(Kind.STREAM, None, None, delivery=b"d" * 16)
 
 
-def deliver(rogue, data: bytes, *, digest: bytes | None = None) -> bytes:
-    """A whole delivery in one DATA record; the body of the RECEIPT."""
-    rogue.send(RecordType.OPEN, OPEN)
+def deliver(rogue, data: bytes, *, digest: bytes | None = None) -> tuple[bytes, bytes]:
+    """A whole delivery in one DATA record; the statement and the body of the RECEIPT."""
+    send_whole(rogue, data, digest=digest)
+    return rogue.take_receipt()
+
+
+def send_whole(rogue, data: bytes, *, digest: bytes | None = None) -> None:
+    """All that an Emitter sends of a delivery before its receipt."""
+    rogue.begin(STREAM)
     rogue.send(RecordType.DATA, data)
     rogue.send_final(blake3(data).digest() if digest is None else digest)
-    while (record := rogue.receive()).type is not RecordType.RECEIPT:
-        pass
-    return bytes(record.plaintext)
+
+
+def refused(rogue) -> None:
+    """The Receiver says that the protocol was broken."""
+    assert Abort.unpack(rogue.take(RecordType.ABORT).plaintext).code is AbortCode.PROTOCOL
 
 
 def test_receipt_is_the_final_computed_again(receive_from_rogue, no_stray_files: Path) -> None:
-    """An honest scripted Emitter gets a RECEIPT with its own totals, after the file is there."""
+    """An honest scripted Emitter gets a RECEIPT with its own totals and a signed statement before it, after
+    the file is there."""
     data, target = os.urandom(1000), no_stray_files / "file"
     receipts = []
 
     def honest(rogue) -> None:
-        receipts.append(deliver(rogue, data))
+        statement, receipt = deliver(rogue, data)
         assert target.read_bytes() == data
+        attestation = Attestation.unpack(statement)
+        assert attestation is not None and attestation.durable and not attestation.sha256
+        receipts.append(receipt)
 
     side = receive_from_rogue(honest, FileSink(target))
     assert side.error is None
+    assert side.outcome.receipt == "sent"
     assert receipts[0][-32:] == blake3(data).digest()
 
 
@@ -65,13 +79,13 @@ def test_security_content_that_differs_from_its_digest_is_not_stored(
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        (RecordType.ACK, Ack(0, 0).pack()),
         (RecordType.RECEIPT, bytes(80)),
-        (RecordType.OPEN, b"\x93\x00\xc0"),
-        (RecordType.OPEN, b"\x93\x07\xc0\xc0"),
-        (RecordType.OPEN, b"\x93\x01\xc0\xc0"),
+        (RecordType.OPEN, STREAM.pack()[:-1]),
+        (RecordType.OPEN, b"\x98\x07" + STREAM.pack()[2:]),
+        (RecordType.OPEN, b"\x98\x01" + STREAM.pack()[2:]),
+        (RecordType.OPEN, Answer().pack()),
     ],
-    ids=["ACK", "RECEIPT", "OPEN cut", "OPEN of no kind", "OPEN of a file without a name"],
+    ids=["RECEIPT", "OPEN cut", "OPEN of no kind", "OPEN of a file without a name", "an answer"],
 )
 def test_security_record_out_of_place_ends_the_session(
     receive_from_rogue, no_stray_files: Path, kind: RecordType, body: bytes
@@ -79,14 +93,125 @@ def test_security_record_out_of_place_ends_the_session(
     """What authenticates and yet may not come ends with 4 and writes nothing."""
 
     def breaking(rogue) -> None:
+        rogue.allow_anything()
         rogue.send(kind, body)
-        assert Abort.unpack(rogue.receive().plaintext).code is AbortCode.PROTOCOL
+        rogue.until_closed(rogue.receive)
+
+    side = receive_from_rogue(breaking, FileSink(no_stray_files / "file"))
+    assert isinstance(side.error, DeliveryCut)
+    assert isinstance(side.error.cause, PeerMisbehaved | RecordRefused)
+    assert side.status == 4
+    assert not list(no_stray_files.iterdir())
+
+
+def opened(rogue) -> None:
+    """The Emitter's OPEN, and the answer to it."""
+    rogue.send(RecordType.OPEN, STREAM.pack())
+    rogue.take(RecordType.OPEN)
+
+
+def place(rogue, position: int = 0, next_seq: int | None = None) -> None:
+    """The Emitter's first ACK."""
+    seq = rogue.expected_seq if next_seq is None else next_seq
+    rogue.send(RecordType.ACK, Ack(seq, position).pack())
+
+
+def unanswered_place(rogue) -> None:
+    """A place before the answer can have come."""
+    rogue.send(RecordType.OPEN, STREAM.pack())
+    rogue.allow_anything()
+    place(rogue, next_seq=0)
+
+
+def stolen_answer(rogue) -> None:
+    """DATA at once after OPEN, as if nothing was there and all was well."""
+    rogue.send(RecordType.OPEN, STREAM.pack())
+    rogue.send(RecordType.DATA, b"data")
+
+
+BEFORE_THE_PLACE = {
+    "a place that was not offered": lambda rogue: (opened(rogue), place(rogue, 1)),
+    "a place beyond everything": lambda rogue: (opened(rogue), place(rogue, (1 << 64) - 1)),
+    "a place for no answer": lambda rogue: (opened(rogue), place(rogue, next_seq=0)),
+    "a place for what never came": lambda rogue: (opened(rogue), place(rogue, next_seq=1 << 40)),
+    "a place before the answer": unanswered_place,
+    "two places": lambda rogue: (opened(rogue), place(rogue), place(rogue)),
+    "ACK in the middle": lambda rogue: (
+        opened(rogue),
+        place(rogue),
+        rogue.send(RecordType.DATA, b"data"),
+        place(rogue),
+    ),
+    "DATA before the answer": stolen_answer,
+    "DATA before the place": lambda rogue: (opened(rogue), rogue.send(RecordType.DATA, b"data")),
+    "FINAL before the place": lambda rogue: (opened(rogue), rogue.send_final(blake3(b"").digest())),
+}
+
+
+@pytest.mark.parametrize("script", BEFORE_THE_PLACE.values(), ids=BEFORE_THE_PLACE)
+def test_security_nothing_is_written_where_no_place_was_settled(
+    receive_from_rogue, no_stray_files: Path, script
+) -> None:
+    """Exactly one ACK, for the answer and with a place that was offered, comes before DATA; else it is 4."""
+
+    def breaking(rogue) -> None:
+        script(rogue)
+        refused(rogue)
 
     side = receive_from_rogue(breaking, FileSink(no_stray_files / "file"))
     assert isinstance(side.error, DeliveryCut)
     assert isinstance(side.error.cause, PeerMisbehaved)
     assert side.status == 4
     assert not list(no_stray_files.iterdir())
+
+
+@pytest.mark.parametrize("next_seq", ["the statement", "none", "one that never came"])
+def test_security_ack_of_something_else_than_the_receipt(
+    receive_from_rogue, no_stray_files: Path, next_seq: str
+) -> None:
+    """The last ACK names the RECEIPT. One that does not breaks the protocol; what is stored stays stored, and
+    nobody says that the receipt arrived."""
+
+    def lying(rogue) -> None:
+        send_whole(rogue, b"data")
+        statement = rogue.take(RecordType.DATA)
+        rogue.take(RecordType.RECEIPT)
+        seq = {"the statement": statement.seq + 1, "none": 0, "one that never came": 1 << 40}[next_seq]
+        place(rogue, next_seq=seq)
+        refused(rogue)
+
+    side = receive_from_rogue(lying, FileSink(no_stray_files / "file"))
+    assert side.error is None
+    assert side.outcome.receipt == "not sent"
+    assert (no_stray_files / "file").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("held", [1, 4, 9])
+def test_security_only_places_that_were_offered_are_gone_on_from(
+    receive_from_rogues, parties, lasting: Settings, no_stray_files: Path, held: int
+) -> None:
+    """Of a delivery with ``held`` bytes, every place but 0 and its end is refused."""
+    data = os.urandom(held)
+
+    def begin(rogue) -> None:
+        rogue.begin(STREAM)
+        rogue.send(RecordType.DATA, data)
+        rogue.take(RecordType.ACK)
+
+    def steal(position: int):
+        def script(rogue) -> None:
+            answer = rogue.begin(STREAM, position)
+            assert answer == Answer((Mark(held, blake3(data).digest()),))
+            refused(rogue)
+
+        return script
+
+    for position in (*range(1, held), held + 1, 1 << 63):
+        scripts = [(parties.emitter, begin), (parties.emitter, steal(position))]
+        side = receive_from_rogues(scripts, lambda: FileSink(no_stray_files / "file"), lasting)
+        assert isinstance(side.error, DeliveryCut)
+        assert isinstance(side.error.cause, PeerMisbehaved)
+        assert not list(no_stray_files.iterdir())
 
 
 @pytest.mark.parametrize("first", [RecordType.DATA, RecordType.FINAL], ids=lambda kind: kind.name)
@@ -107,21 +232,20 @@ def test_security_nothing_comes_before_open(
 
 @pytest.mark.parametrize(("records", "bytes_each"), [(9, 10), (3, 4096)], ids=["records", "bytes"])
 def test_security_more_than_the_window_grants_ends_the_session(
-    receive_from_rogue, settings: Settings, tmp_path: Path, records: int, bytes_each: int
+    receive_from_rogue, settings: Settings, records: int, bytes_each: int
 ) -> None:
     """An Emitter that does not wait for ACKs cannot make the Receiver hold more than it granted."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)  # nobody reads: the sink consumes nothing
+    let_go = threading.Event()
 
     def flooding(rogue) -> None:
-        rogue.send(RecordType.OPEN, OPEN)
+        rogue.begin(STREAM)
         for _ in range(records):
             rogue.send(RecordType.DATA, bytes(bytes_each))
-        assert Abort.unpack(rogue.receive().plaintext).code is AbortCode.PROTOCOL
+        refused(rogue)
 
     small = replace(settings, window_records=8, window_bytes=8192, record_size=1024)
-    side = receive_from_rogue(flooding, FileSink(fifo), small)
-    os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))  # lets the sink's thread go
+    side = receive_from_rogue(flooding, CallableSink(lambda _data: let_go.wait(20)), small)
+    let_go.set()
     assert isinstance(side.error, DeliveryCut)
     assert isinstance(side.error.cause, PeerMisbehaved)
     assert "window" in str(side.error)
@@ -132,9 +256,7 @@ def test_emitter_that_leaves_after_final_does_not_undo_it(receive_from_rogue, no
     target = no_stray_files / "file"
 
     def hasty(rogue) -> None:
-        rogue.send(RecordType.OPEN, OPEN)
-        rogue.send(RecordType.DATA, b"data")
-        rogue.send_final(blake3(b"data").digest())
+        send_whole(rogue, b"data")
 
     side = receive_from_rogue(hasty, FileSink(target))
     assert side.error is None
@@ -148,7 +270,7 @@ def test_emitter_that_leaves_before_final_leaves_nothing(
     """The end of a connection is never the end of a stream."""
 
     def leaving(rogue) -> None:
-        rogue.send(RecordType.OPEN, OPEN)
+        rogue.begin(STREAM)
         if when == "after DATA":
             rogue.send(RecordType.DATA, b"data")
 
@@ -163,7 +285,7 @@ def test_emitter_that_fails_is_believed(receive_from_rogue, no_stray_files: Path
     """ABORT of a failed source: 1, with the Emitter's words."""
 
     def failing(rogue) -> None:
-        rogue.send(RecordType.OPEN, OPEN)
+        rogue.begin(STREAM)
         rogue.send(RecordType.ABORT, Abort(code, "the disk broke").pack())
 
     side = receive_from_rogue(failing, FileSink(no_stray_files / "file"))
@@ -180,11 +302,11 @@ def test_security_file_that_is_not_as_long_as_it_said(
     """A file's size in OPEN is binding: more, or a FINAL with less, ends with 4 and no file."""
 
     def lying(rogue) -> None:
-        rogue.send(RecordType.OPEN, Offer(Kind.FILE, "file", 4).pack())
+        rogue.begin(Offer(Kind.FILE, "file", 4))
         rogue.send(RecordType.DATA, bytes(sent))
         if sent < 4:
             rogue.send_final(blake3(bytes(sent)).digest())
-        assert Abort.unpack(rogue.receive().plaintext).code is AbortCode.PROTOCOL
+        refused(rogue)
 
     side = receive_from_rogue(lying, FileSink(no_stray_files / "file"))
     assert isinstance(side.error, DeliveryCut)
@@ -227,9 +349,7 @@ def test_abort_after_final_does_not_undo_it(
     """Once FINAL verified the delivery is stored, whatever the Emitter says then."""
 
     def regretting(rogue) -> None:
-        rogue.send(RecordType.OPEN, OPEN)
-        rogue.send(RecordType.DATA, b"data")
-        rogue.send_final(blake3(b"data").digest())
+        send_whole(rogue, b"data")
         rogue.send(RecordType.ABORT, Abort(code, "never mind").pack())
 
     side = receive_from_rogue(regretting, FileSink(no_stray_files / "file"))
@@ -275,9 +395,7 @@ def test_disk_error_after_final_is_told_as_one(receive_from_rogue, no_stray_file
     """The link lost and the disk failing: the disk is what the user has to mend, so that is told, with 1."""
 
     def hasty(rogue) -> None:
-        rogue.send(RecordType.OPEN, OPEN)
-        rogue.send(RecordType.DATA, b"data")
-        rogue.send_final(blake3(b"data").digest())
+        send_whole(rogue, b"data")
 
     failure = SinkFault("file", "no space left on device")
     sink = SlowCommit(no_stray_files / "file", lambda: threading.Event().wait(0.3), failure)

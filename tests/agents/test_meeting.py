@@ -9,8 +9,8 @@ import pytest
 
 from selo.agents import events
 from selo.agents.emitter import Emitter
-from selo.agents.errors import NobodyCame, NotReached, OnlyStrangersCame, WrongListener
 from selo.agents.meeting import Connecting, Listening, Part, Terms
+from selo.agents.meeting_errors import NobodyCame, NotReached, OnlyStrangersCame, WrongListener
 from selo.agents.receiver import Receiver
 from selo.agents.routes import dial, listen_on
 from selo.agents.sinks import CallableSink

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from selo.agents import routes
-from selo.agents.errors import OnePeerToConnectTo
 from selo.agents.meeting import Listening
+from selo.agents.meeting_errors import OnePeerToConnectTo
 from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on, meeting
 from selo.config.trust import Peer
 from selo.crypto.limits import MAX_PLAINTEXT

@@ -90,6 +90,7 @@ def kept_by_git(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., set[s
 
 
 LISTS = [
+    *(["/*", "!#hash"], ["/*", "!!bang"], ["/*", "!\\!bang"], ["!!bang"]),
     *(
         ["*.o"],
         ["*.o", "!keep.o"],

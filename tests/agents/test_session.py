@@ -65,9 +65,9 @@ STRIKES: dict[str, Callable[[bytes], list[bytes]]] = {
     "tag changed": flip(-1),
 }
 
-# M1, M3, OPEN, four DATA, FINAL leave the Emitter; M2, M4, and ACKs and the RECEIPT leave the Receiver.
-EMITTER_FRAMES = 8
-RECEIVER_FRAMES = 4
+# M1, M3, OPEN, ACK, 4 DATA, FINAL, ACK leave the Emitter; M2, M4, OPEN, ACKs, DATA, RECEIPT the Receiver.
+EMITTER_FRAMES = 10
+RECEIVER_FRAMES = 6
 
 
 @pytest.fixture
@@ -105,12 +105,15 @@ def test_security_no_tampering_with_any_frame_goes_unnoticed(
     if run.receiver.outcome is not None:
         assert run.received == DATA, "the Receiver took a cut stream for a whole one"
     if run.emitter.error is None:
-        # A second copy of the very last frame comes when all is said.
-        assert (sender, strike) == (1, "doubled"), "the Emitter took a tampered session for a good one"
+        # It had its receipt: what was struck is its own last ACK, or the RECEIPT came twice.
+        last = (sender, number) == (0, EMITTER_FRAMES - 1)
+        assert last or (sender, strike) == (1, "doubled"), (
+            "the Emitter took a tampered session for a good one"
+        )
         assert run.receiver.outcome is not None
 
 
-@pytest.mark.parametrize("number", range(2, EMITTER_FRAMES - 1))
+@pytest.mark.parametrize("number", range(2, EMITTER_FRAMES - 2))
 def test_security_swapped_records_are_refused(memory_wire, deliver, brisk: Settings, number: int) -> None:
     """Two neighbouring records in the wrong order end the session."""
     held: list[bytes] = []

@@ -1,4 +1,7 @@
-"""Sinks on real file systems, pipes and devices, and with every system call failing in turn."""
+"""Sinks on real file systems, pipes and devices: which one a delivery gets, and how it ends there.
+
+How a staged file or tree is cut, damaged and taken up again is in test_staged.py and its like.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,40 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from blake3 import blake3
 
-from selo.agents import sinks
 from selo.agents.bodies import Kind, Offer
+from selo.agents.content import Summary
 from selo.agents.errors import SinkFault, TargetExists
-from selo.agents.sinks import CallableSink, DescriptorSink, FileSink, FolderSink, Sink
+from selo.agents.sinks import (
+    TO_BE_FINISHED,
+    CallableSink,
+    DescriptorSink,
+    FileSink,
+    FolderSink,
+    LimitedSink,
+    Sink,
+)
+from selo.agents.storage import durable
+from selo.agents.storage.base import ResumableSink, StorageRules
+from selo.config.policy import Overwrite
+from selo.crypto.items import Item
+from tests.agents.storing import STORED_TREE, TREE, TREE_OFFER, look
 
 PATIENCE = 20.0
 """Seconds after which what should have come is missing; nothing waits that long when all is well."""
 
 DATA = os.urandom(1000)
-OFFER = Offer(Kind.FILE, "name.bin", len(DATA))
+DELIVERY = bytes(range(16))
+OFFER = Offer(Kind.FILE, "name.bin", len(DATA), DELIVERY)
+STREAM = Offer(Kind.STREAM, "name.bin", None, DELIVERY)
 
 
 @pytest.fixture(autouse=True)
@@ -39,26 +57,43 @@ def _no_descriptor_leaks() -> Iterator[None]:
         assert len(os.listdir("/proc/self/fd")) <= before, "descriptors leaked"
 
 
-def file_sink(folder: Path, *, overwrite: bool = False) -> Sink:
-    return FileSink(folder / "name.bin", overwrite=overwrite)
+def file_sink(folder: Path, rules: StorageRules = TO_BE_FINISHED) -> ResumableSink:
+    return FileSink(folder / "name.bin", rules)
 
 
-def folder_sink(folder: Path, *, overwrite: bool = False) -> Sink:
-    return FolderSink(folder, sender="alice", overwrite=overwrite)
+def folder_sink(folder: Path, rules: StorageRules = TO_BE_FINISHED) -> ResumableSink:
+    return FolderSink(folder, rules, sender="alice")
 
 
-MakeSink = Callable[..., Sink]
+MakeSink = Callable[..., ResumableSink]
 each_sink = pytest.mark.parametrize("make", [file_sink, folder_sink])
-each_policy = pytest.mark.parametrize("overwrite", [False, True], ids=["keep", "overwrite"])
+each_policy = pytest.mark.parametrize("overwrite", Overwrite)
+
+
+def ruled(overwrite: Overwrite = Overwrite.NEVER, **changes: object) -> StorageRules:
+    """Rules of a delivery that is not kept when it is cut."""
+    return StorageRules(**{"overwrite": overwrite, "keep": False, **changes})  # type: ignore[arg-type]
+
+
+def summary(data: bytes) -> Summary:
+    """What the writer says of a whole delivery of one item."""
+    return Summary(len(data), blake3(data).digest(), 1, len(data), bytes(32), durable=True, target=None)
 
 
 def store(sink: Sink, data: bytes = DATA, offer: Offer = OFFER) -> str | None:
     """A whole delivery, in two writes; a failed one is discarded, as ``Writer`` does."""
     try:
-        sink.open(offer)
+        held = sink.open(offer)
+        if held is not None and isinstance(sink, ResumableSink):
+            sink.go_on(0)
         sink.write(data[: len(data) // 2])
         sink.write(memoryview(data)[len(data) // 2 :])
-        return sink.commit()
+        if held is not None and isinstance(sink, ResumableSink):
+            sink.seal(summary(data))
+        target = sink.commit()
+        if held is not None and isinstance(sink, ResumableSink):
+            sink.forget()
+        return target
     except SinkFault:
         sink.discard()
         raise
@@ -74,10 +109,10 @@ def files_in(folder: Path) -> list[str]:
 @each_sink
 @each_policy
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1 << 20])
-def test_a_delivery_is_stored_whole(make: MakeSink, overwrite: bool, size: int, tmp_path: Path) -> None:
+def test_a_delivery_is_stored_whole(make: MakeSink, overwrite: Overwrite, size: int, tmp_path: Path) -> None:
     """After commit the file has its name and its bytes, and nothing else is in the folder."""
     data = os.urandom(size)
-    target = store(make(tmp_path, overwrite=overwrite), data)
+    target = store(make(tmp_path, ruled(overwrite)), data)
     assert target == str(tmp_path / "name.bin")
     assert files_in(tmp_path) == ["name.bin"]
     assert (tmp_path / "name.bin").read_bytes() == data
@@ -86,37 +121,36 @@ def test_a_delivery_is_stored_whole(make: MakeSink, overwrite: bool, size: int, 
 @each_sink
 @each_policy
 def test_security_nothing_is_under_the_final_name_before_commit(
-    make: MakeSink, overwrite: bool, tmp_path: Path
+    make: MakeSink, overwrite: Overwrite, tmp_path: Path
 ) -> None:
     """Opened and written, a delivery is under a hidden name only; discarded, it is nowhere."""
-    sink = make(tmp_path, overwrite=overwrite)
+    sink = make(tmp_path, ruled(overwrite))
     sink.open(OFFER)
+    sink.go_on(0)
     sink.write(DATA)
     (partial,) = files_in(tmp_path)
     assert partial.startswith(".selo-")
+    assert not sink.hands_on
+    sink.seal(summary(DATA))
+    assert files_in(tmp_path) == [partial]
     sink.discard()
     assert files_in(tmp_path) == []
     sink.discard()
 
 
 @each_sink
-@each_policy
-def test_discard_keeps_what_was_there_before(make: MakeSink, overwrite: bool, tmp_path: Path) -> None:
-    """A delivery that is given up, at whatever stage, leaves an older file alone."""
+@pytest.mark.parametrize("stage", range(3))
+def test_discard_keeps_what_was_there_before(make: MakeSink, stage: int, tmp_path: Path) -> None:
+    """A delivery that is given up, at whatever stage, leaves the file alone that it was to replace."""
     (tmp_path / "name.bin").write_bytes(b"old")
-    for stage in range(3):
-        sink = make(tmp_path, overwrite=overwrite)
-        if stage > 0:
-            if not overwrite:
-                with pytest.raises(TargetExists):
-                    sink.open(OFFER)
-            else:
-                sink.open(OFFER)
-                for _ in range(stage - 1):
-                    sink.write(DATA)
-        sink.discard()
-        assert files_in(tmp_path) == ["name.bin"]
-        assert (tmp_path / "name.bin").read_bytes() == b"old"
+    sink = make(tmp_path, ruled(Overwrite.REPLACE))
+    if stage > 0:
+        sink.open(OFFER)
+    if stage > 1:
+        sink.write(DATA)
+    sink.discard()
+    assert files_in(tmp_path) == ["name.bin"]
+    assert (tmp_path / "name.bin").read_bytes() == b"old"
 
 
 @each_sink
@@ -129,22 +163,52 @@ def test_discard_after_commit_does_nothing(make: MakeSink, tmp_path: Path) -> No
 
 
 @each_sink
+def test_what_was_suspended_is_gone_on_with(make: MakeSink, tmp_path: Path) -> None:
+    """A sink of another process finds what is there, through the same door, and says what can be kept."""
+    first = make(tmp_path, ruled(keep=True))
+    first.open(OFFER)
+    first.go_on(0)
+    first.write(DATA[:400])
+    assert first.keeps and first.log is None
+    first.suspend()
+    second = make(tmp_path, ruled(keep=True))
+    held = second.open(OFFER)
+    assert held is not None and held.complete is None
+    assert held.ladder.marks()[-1].position == 400
+    second.go_on(400)
+    second.write(DATA[400:])
+    second.seal(summary(DATA))
+    assert second.durable and second.target == str(tmp_path / "name.bin")
+    assert second.commit() == str(tmp_path / "name.bin")
+    third = make(tmp_path, ruled(keep=True))
+    again = third.open(OFFER)
+    assert again is not None and again.complete is not None
+    third.forget()
+    assert files_in(tmp_path) == ["name.bin"]
+    assert (tmp_path / "name.bin").read_bytes() == DATA
+
+
+@each_sink
 @each_policy
-def test_security_new_files_are_for_their_owner_alone(
-    make: MakeSink, overwrite: bool, tmp_path: Path
+def test_security_a_stream_is_for_its_owner_alone(
+    make: MakeSink, overwrite: Overwrite, tmp_path: Path
 ) -> None:
     """Mode 0600 whatever the umask, before and after commit, also where a wider file was replaced."""
-    if overwrite:
+    if overwrite is Overwrite.REPLACE:
         (tmp_path / "name.bin").touch()
         (tmp_path / "name.bin").chmod(0o666)
     before = os.umask(0)
     try:
-        sink = make(tmp_path, overwrite=overwrite)
-        sink.open(OFFER)
+        sink = make(tmp_path, ruled(overwrite))
+        sink.open(STREAM)
+        sink.go_on(0)
         (partial,) = (path for path in tmp_path.iterdir() if path.name.startswith(".selo-"))
-        assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+        assert stat.S_IMODE(partial.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(path.stat().st_mode) for path in partial.iterdir()} == {0o600}
         sink.write(DATA)
+        sink.seal(summary(DATA))
         sink.commit()
+        sink.forget()
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "name.bin").stat().st_mode) == 0o600
@@ -154,93 +218,23 @@ def test_security_new_files_are_for_their_owner_alone(
 def test_security_an_existing_target_is_refused_before_any_data(make: MakeSink, tmp_path: Path) -> None:
     """Without leave to overwrite, open refuses, and says how to allow it."""
     (tmp_path / "name.bin").write_bytes(b"old")
+    sink = make(tmp_path)
     with pytest.raises(TargetExists) as caught:
-        make(tmp_path).open(OFFER)
+        sink.open(OFFER)
+    sink.discard()
     assert "--overwrite" in caught.value.hint
     assert str(tmp_path) not in caught.value.for_peer
     assert (tmp_path / "name.bin").read_bytes() == b"old"
     assert files_in(tmp_path) == ["name.bin"]
 
 
-def appear_as_file(path: Path) -> None:
-    path.write_bytes(b"appeared")
-
-
-def appear_as_link(path: Path) -> None:
-    path.symlink_to(path.with_name("victim"))
-
-
-def appear_as_dangling_link(path: Path) -> None:
-    path.symlink_to(path.with_name("nowhere"))
-
-
-def appear_as_fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def appear_as_folder(path: Path) -> None:
-    path.mkdir()
-
-
-APPEARANCES = [appear_as_file, appear_as_link, appear_as_dangling_link, appear_as_fifo, appear_as_folder]
-
-
 @each_sink
-@pytest.mark.parametrize("linkless", [False, True], ids=["links", "no links"])
-@pytest.mark.parametrize("appear", APPEARANCES)
-def test_security_a_target_that_appears_meanwhile_is_not_replaced(
-    make: MakeSink,
-    appear: Callable[[Path], None],
-    linkless: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Whatever takes the name between open and commit keeps it, and a link there is not followed."""
-    (tmp_path / "victim").write_bytes(b"victim")
-    if linkless:
-        monkeypatch.setattr(sinks, "os", _System(refused={"link": errno.EPERM}))
-    sink = make(tmp_path)
-    sink.open(OFFER)
-    sink.write(DATA)
-    appear(tmp_path / "name.bin")
-    before = os.lstat(tmp_path / "name.bin")
-    with pytest.raises(TargetExists):
-        sink.commit()
-    sink.discard()
-    assert os.lstat(tmp_path / "name.bin").st_ino == before.st_ino
-    assert files_in(tmp_path) == ["name.bin", "victim"]
-    assert (tmp_path / "victim").read_bytes() == b"victim"
-
-
-@each_sink
-@pytest.mark.parametrize("appear", [each for each in APPEARANCES if each is not appear_as_folder])
-def test_security_overwrite_replaces_what_appears_and_follows_no_link(
-    make: MakeSink, appear: Callable[[Path], None], tmp_path: Path
-) -> None:
-    """With leave, the name itself is taken over; what a planted link points at is not touched."""
-    (tmp_path / "victim").write_bytes(b"victim")
-    sink = make(tmp_path, overwrite=True)
-    sink.open(OFFER)
-    sink.write(DATA)
-    appear(tmp_path / "name.bin")
-    sink.commit()
-    assert stat.S_ISREG(os.lstat(tmp_path / "name.bin").st_mode)
-    assert (tmp_path / "name.bin").read_bytes() == DATA
-    assert (tmp_path / "victim").read_bytes() == b"victim"
-    assert files_in(tmp_path) == ["name.bin", "victim"]
-
-
-@each_sink
-def test_a_folder_that_appears_is_never_replaced(make: MakeSink, tmp_path: Path) -> None:
-    """Not even with leave to overwrite."""
-    sink = make(tmp_path, overwrite=True)
-    sink.open(OFFER)
-    sink.write(DATA)
-    (tmp_path / "name.bin").mkdir()
-    with pytest.raises(SinkFault, match="is a directory"):
-        sink.commit()
-    sink.discard()
-    assert files_in(tmp_path) == ["name.bin"]
+def test_with_rename_the_next_name_is_taken(make: MakeSink, tmp_path: Path) -> None:
+    """What is there stays, also where the path was the user's own."""
+    (tmp_path / "name.bin").write_bytes(b"old")
+    assert store(make(tmp_path, ruled(Overwrite.RENAME))) == str(tmp_path / "name (2).bin")
+    assert (tmp_path / "name.bin").read_bytes() == b"old"
+    assert files_in(tmp_path) == ["name (2).bin", "name.bin"]
 
 
 @each_sink
@@ -248,18 +242,18 @@ def test_overwrite_leaves_readers_of_the_old_file_alone(make: MakeSink, tmp_path
     """The new file takes the name; whoever has the old one open goes on reading the old one."""
     (tmp_path / "name.bin").write_bytes(b"old")
     with (tmp_path / "name.bin").open("rb") as reader:
-        store(make(tmp_path, overwrite=True))
+        store(make(tmp_path, ruled(Overwrite.REPLACE)))
         assert reader.read() == b"old"
     assert (tmp_path / "name.bin").read_bytes() == DATA
 
 
 @each_sink
-@each_policy
-def test_a_target_that_is_a_folder_is_refused(make: MakeSink, overwrite: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [Overwrite.NEVER, Overwrite.REPLACE])
+def test_a_target_that_is_a_folder_is_refused(make: MakeSink, overwrite: Overwrite, tmp_path: Path) -> None:
     """At once, and the folder stays."""
     (tmp_path / "name.bin").mkdir()
     with pytest.raises(SinkFault, match="it is a folder"):
-        store(make(tmp_path, overwrite=overwrite))
+        store(make(tmp_path, ruled(overwrite)))
     assert files_in(tmp_path) == ["name.bin"]
 
 
@@ -297,7 +291,7 @@ def test_a_delivery_larger_than_the_disk_is_refused_at_once(make: MakeSink, tmp_
     """A size that does not fit is refused before the data comes, whatever number a peer names."""
     for size in (1 << 62, (1 << 64) - 1):
         with pytest.raises(SinkFault, match="are free"):
-            make(tmp_path).open(Offer(Kind.FILE, "name.bin", size))
+            make(tmp_path).open(Offer(Kind.FILE, "name.bin", size, DELIVERY))
     assert files_in(tmp_path) == []
 
 
@@ -306,7 +300,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB; only root can have one."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=8", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=12", "none", str(folder)]
     try:
         mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -319,15 +313,16 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 @each_sink
 @each_policy
-def test_a_full_disk_leaves_nothing_behind(make: MakeSink, overwrite: bool, tiny_disk: Path) -> None:
+def test_a_full_disk_leaves_nothing_behind(make: MakeSink, overwrite: Overwrite, tiny_disk: Path) -> None:
     """A stream that fills the disk ends with its words, and frees what it took."""
-    if overwrite:
-        (tiny_disk / "name.bin").write_bytes(b"old")
+    before = ["name.bin"] if overwrite is Overwrite.REPLACE else []
+    for name in before:
+        (tiny_disk / name).write_bytes(b"old")
     with pytest.raises(SinkFault, match="no space left"):
-        store(make(tiny_disk, overwrite=overwrite), bytes(1 << 17), Offer(Kind.STREAM, "name.bin", None))
-    assert files_in(tiny_disk) == (["name.bin"] if overwrite else [])
-    store(make(tiny_disk, overwrite=overwrite), bytes(1 << 15))
-    assert (tiny_disk / "name.bin").read_bytes() == bytes(1 << 15)
+        store(make(tiny_disk, ruled(overwrite)), bytes(1 << 17), STREAM)
+    assert files_in(tiny_disk) == before
+    store(make(tiny_disk, ruled(overwrite)), bytes(1 << 14))
+    assert (tiny_disk / "name.bin").read_bytes() == bytes(1 << 14)
 
 
 # Names
@@ -337,12 +332,12 @@ def test_a_full_disk_leaves_nothing_behind(make: MakeSink, overwrite: bool, tiny
 @pytest.mark.parametrize(
     "name", ["../x", "/tmp/x", "..", ".hidden", "a/b", "a\\b", "C:x", "a\0b", "a\nb", "\x1b[2J", "a\u202eb"]
 )
-def test_security_hostile_names_are_refused(name: str, overwrite: bool, tmp_path: Path) -> None:
+def test_security_hostile_names_are_refused(name: str, overwrite: Overwrite, tmp_path: Path) -> None:
     """What is no plain name makes no file, in the folder or anywhere else."""
     folder = tmp_path / "inbox"
     folder.mkdir()
     with pytest.raises(SinkFault, match="refused"):
-        store(folder_sink(folder, overwrite=overwrite), offer=Offer(Kind.FILE, name, len(DATA)))
+        store(folder_sink(folder, ruled(overwrite)), offer=Offer(Kind.FILE, name, len(DATA), DELIVERY))
     assert files_in(folder) == []
     assert files_in(tmp_path) == ["inbox"]
 
@@ -350,17 +345,56 @@ def test_security_hostile_names_are_refused(name: str, overwrite: bool, tmp_path
 def test_a_path_that_the_user_chose_ignores_the_peers_name(tmp_path: Path) -> None:
     """With --output, what the Emitter calls it does not matter, however hostile."""
     sink = FileSink(tmp_path / "mine")
-    store(sink, offer=Offer(Kind.FILE, "../../etc/passwd", len(DATA)))
+    store(sink, offer=Offer(Kind.FILE, "../../etc/passwd", len(DATA), DELIVERY))
     assert files_in(tmp_path) == ["mine"]
 
 
 def test_a_stream_without_a_name_is_called_after_its_sender_and_the_time(tmp_path: Path) -> None:
     """In UTC; the clock is the caller's. Two of one second are two files, whatever may be replaced."""
     names = ["alice-20240102-030405", "alice-20240102-030405-2", "alice-20240102-030405-3"]
-    for name in names:
-        sink = FolderSink(tmp_path, sender="alice", overwrite=True, now=lambda: 1_704_164_645.9)
-        assert store(sink, offer=Offer(Kind.STREAM, None, None)) == str(tmp_path / name)
+    for number, name in enumerate(names):
+        sink = FolderSink(tmp_path, ruled(Overwrite.REPLACE), sender="alice", now=lambda: 1_704_164_645.9)
+        offer = Offer(Kind.STREAM, None, None, bytes([number] * 16))
+        assert store(sink, offer=offer) == str(tmp_path / name)
     assert files_in(tmp_path) == names
+
+
+# Trees
+
+
+def test_a_folder_takes_a_tree_and_tells_its_items(tmp_path: Path) -> None:
+    """What arrives is the tree; each item is told once, in its order."""
+    told: list[Item] = []
+    sink = FolderSink(tmp_path, ruled(umask=0o022), sender="alice", on_item=told.append)
+    sink.open(TREE_OFFER)
+    sink.go_on(0)
+    sink.write(TREE)
+    assert sink.log is not None
+    sink.seal(
+        Summary(len(TREE), blake3(TREE).digest(), sink.log.count, sink.log.size, sink.log.hash, True, None)
+    )
+    assert sink.commit() == str(tmp_path / "top")
+    sink.forget()
+    assert look(tmp_path) == STORED_TREE
+    assert len(told) == len({item.path for item in told}) == len(STORED_TREE)
+    assert files_in(tmp_path) == ["top"]
+
+
+@pytest.mark.parametrize("what", ["file", "device", "descriptor", "callable"])
+def test_a_place_for_one_thing_takes_no_tree(what: str, tmp_path: Path) -> None:
+    """Refused before its data, with the way that takes it; the peer hears no path of ours."""
+    sinks: dict[str, Sink] = {
+        "file": file_sink(tmp_path),
+        "device": FileSink("/dev/null"),
+        "descriptor": DescriptorSink(1),
+        "callable": CallableSink(print),
+    }
+    with pytest.raises(SinkFault, match="a folder, or several files, came") as caught:
+        sinks[what].open(TREE_OFFER)
+    sinks[what].discard()
+    assert "--into" in caught.value.hint
+    assert "/" not in caught.value.for_peer
+    assert files_in(tmp_path) == []
 
 
 # Symbolic links
@@ -376,7 +410,8 @@ def test_a_link_that_the_user_names_is_followed(dangling: bool, tmp_path: Path) 
         (tmp_path / "there" / "data.bin").write_bytes(b"old")
         with pytest.raises(TargetExists):
             store(FileSink(tmp_path / "first"))
-    target = store(FileSink(tmp_path / "first", overwrite=not dangling))
+    how = Overwrite.NEVER if dangling else Overwrite.REPLACE
+    target = store(FileSink(tmp_path / "first", ruled(how)))
     assert target == os.path.realpath(tmp_path / "there" / "data.bin")
     assert (tmp_path / "there" / "data.bin").read_bytes() == DATA
     assert (tmp_path / "first").is_symlink()
@@ -385,227 +420,26 @@ def test_a_link_that_the_user_names_is_followed(dangling: bool, tmp_path: Path) 
 
 
 @each_policy
-@pytest.mark.parametrize("plant", [appear_as_link, appear_as_dangling_link])
+@pytest.mark.parametrize("points_to", ["victim", "nowhere"])
 def test_security_a_planted_link_in_a_folder_is_never_followed(
-    plant: Callable[[Path], None], overwrite: bool, tmp_path: Path
+    points_to: str, overwrite: Overwrite, tmp_path: Path
 ) -> None:
-    """A link under the name that a peer suggests is refused; with leave it is replaced itself."""
+    """A link under the name that a peer suggests is refused, passed by, or replaced itself."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
     (tmp_path / "victim").write_bytes(b"victim")
-    plant(tmp_path / "name.bin")
-    if overwrite:
-        store(folder_sink(tmp_path, overwrite=True))
-        assert not (tmp_path / "name.bin").is_symlink()
-        assert (tmp_path / "name.bin").read_bytes() == DATA
-    else:
+    (folder / "name.bin").symlink_to(tmp_path / points_to)
+    if overwrite is Overwrite.NEVER:
         with pytest.raises(TargetExists):
-            store(folder_sink(tmp_path))
-        assert (tmp_path / "name.bin").is_symlink()
-    assert files_in(tmp_path) == ["name.bin", "victim"]
+            store(folder_sink(folder))
+    else:
+        target = store(folder_sink(folder, ruled(overwrite)))
+        assert target is not None
+        assert not Path(target).is_symlink()
+        assert Path(target).read_bytes() == DATA
+    assert (folder / "name.bin").is_symlink() == (overwrite is not Overwrite.REPLACE)
+    assert files_in(tmp_path) == ["inbox", "victim"]
     assert (tmp_path / "victim").read_bytes() == b"victim"
-
-
-@each_sink
-@pytest.mark.parametrize("plant", APPEARANCES)
-def test_security_a_planted_temporary_name_is_refused(
-    make: MakeSink, plant: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even who guessed the temporary name cannot have us write through what is there, nor lose it."""
-    monkeypatch.setattr(sinks.secrets, "token_hex", lambda _length: "guessed")
-    (tmp_path / "victim").write_bytes(b"victim")
-    plant(tmp_path / ".selo-guessed.part")
-    with pytest.raises(SinkFault):
-        store(make(tmp_path))
-    assert files_in(tmp_path) == [".selo-guessed.part", "victim"]
-    assert (tmp_path / "victim").read_bytes() == b"victim"
-
-
-# Every system call
-
-
-@dataclass
-class _System:
-    """The ``os`` module as ``sinks`` sees it, in which calls can fail, fall short, and be watched."""
-
-    refused: dict[str, int] = field(default_factory=dict)
-    """Calls that always fail, and with what."""
-    failing: range = range(0)
-    """The numbers of the calls that fail, counted from 0."""
-    error: int = errno.EIO
-    before: Callable[[str], None] = lambda _call: None
-    longest_write: int | None = None
-    calls: list[str] = field(default_factory=list)
-
-    WATCHED = ("lstat", "statvfs", "open", "write", "fsync", "close", "link", "unlink", "replace", "rename")
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(os, name)
-        return (lambda *args, **kw: self._call(name, real, args, kw)) if name in self.WATCHED else real
-
-    def _call(self, name: str, real: Callable[..., Any], args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-        self.before(name)
-        number = len(self.calls)
-        self.calls.append(name)
-        code = self.error if number in self.failing else self.refused.get(name)
-        if code is not None:
-            if name == "close":  # the descriptor is gone also when close fails
-                real(*args, **kw)
-            raise OSError(code, os.strerror(code), "/a/local/path")
-        if name == "write" and self.longest_write is not None:
-            args = (args[0], memoryview(args[1])[: self.longest_write])
-        return real(*args, **kw)
-
-
-LINKS = {"links": {}, "no links": {"link": errno.EPERM}}
-each_disk = pytest.mark.parametrize("refused", LINKS.values(), ids=LINKS)
-EXPECTED_CALLS = ["lstat", "statvfs", "open", "open", "write", "write", "fsync", "close"]
-NAMING_CALLS = {
-    ("links", False): ["link", "unlink"],
-    ("no links", False): ["link", "rename"],
-    ("links", True): ["replace"],
-    ("no links", True): ["replace"],
-}
-
-
-def calls_of(kind: str, overwrite: bool) -> list[str]:
-    """The system calls of one delivery, in order."""
-    return [*EXPECTED_CALLS, *NAMING_CALLS[kind, overwrite], "fsync", "close"]
-
-
-@each_sink
-@each_policy
-@pytest.mark.parametrize("kind", LINKS)
-def test_the_steps_are_in_the_order_that_survives_a_power_cut(
-    make: MakeSink, overwrite: bool, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The bytes are synced before they get their name, and the name is synced before commit returns."""
-    system = _System(refused=LINKS[kind])
-    monkeypatch.setattr(sinks, "os", system)
-    store(make(tmp_path, overwrite=overwrite))
-    assert system.calls == calls_of(kind, overwrite)
-
-
-FAILURES = [
-    pytest.param(
-        kind, old is not None, old, number, id=f"{kind}-{'over old' if old else 'new'}-{number}-{call}"
-    )
-    for kind in LINKS
-    for old in (None, b"old")
-    for number, call in enumerate(calls_of(kind, old is not None))
-]
-
-
-@each_sink
-@pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-@pytest.mark.parametrize(("kind", "overwrite", "old", "number"), FAILURES)
-def test_security_whatever_call_fails_the_file_is_whole_or_not_there(
-    make: MakeSink,
-    kind: str,
-    overwrite: bool,
-    old: bytes | None,
-    number: int,
-    lasting: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A call fails, once or from then on: a SinkFault, and the name holds all, or what was there."""
-    name = tmp_path / "name.bin"
-    if old is not None:
-        name.write_bytes(old)
-    first = calls_of(kind, overwrite)[number]
-    system = _System(
-        refused=LINKS[kind],
-        failing=range(number, 99 if lasting else number + 1),
-        error=errno.EIO if first != "link" else errno.EACCES,
-    )
-    monkeypatch.setattr(sinks, "os", system)
-    with pytest.raises(SinkFault) as caught:
-        store(make(tmp_path, overwrite=overwrite))
-    assert "/a/local/path" not in caught.value.for_peer
-    assert (name.read_bytes() if name.exists() else None) in (old, DATA)
-    if not lasting:
-        assert files_in(tmp_path) == (["name.bin"] if name.exists() else [])
-    partial = [path for path in tmp_path.iterdir() if path != name]
-    assert all(path.name.startswith(".selo-") for path in partial)
-
-
-@each_sink
-@each_policy
-@each_disk
-def test_security_at_every_moment_the_name_holds_all_or_what_was_there(
-    make: MakeSink,
-    overwrite: bool,
-    refused: dict[str, int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Looked at before every single system call, the final name never shows a part."""
-    name = tmp_path / "name.bin"
-    old = b"old" if overwrite else None
-    if old is not None:
-        name.write_bytes(old)
-    seen: list[bytes | None] = []
-    system = _System(
-        refused=refused, before=lambda _call: seen.append(name.read_bytes() if name.exists() else None)
-    )
-    monkeypatch.setattr(sinks, "os", system)
-    store(make(tmp_path, overwrite=overwrite))
-    named = seen.index(DATA)
-    assert set(seen[:named]) == {old}
-    assert set(seen[named:]) == {DATA}
-    assert "fsync" in system.calls[:named]
-
-
-@each_sink
-@pytest.mark.parametrize("longest", [1, 7, 499])
-def test_short_writes_are_completed(
-    make: MakeSink, longest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the system takes less than it was given, the rest follows."""
-    monkeypatch.setattr(sinks, "os", _System(longest_write=longest))
-    store(make(tmp_path))
-    assert (tmp_path / "name.bin").read_bytes() == DATA
-
-
-@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS])
-@each_sink
-def test_a_disk_without_hard_links_will_do(
-    make: MakeSink, error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever such a file system says of link, the delivery is stored all the same."""
-    monkeypatch.setattr(sinks, "os", _System(refused={"link": error}))
-    store(make(tmp_path))
-    assert files_in(tmp_path) == ["name.bin"]
-    assert (tmp_path / "name.bin").read_bytes() == DATA
-
-
-@each_sink
-def test_a_folder_that_cannot_be_synced_will_do(
-    make: MakeSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some file systems refuse to sync a folder with EINVAL: that is no failure."""
-    system = _System(error=errno.EINVAL, failing=range(10, 11))
-    monkeypatch.setattr(sinks, "os", system)
-    store(make(tmp_path))
-    assert system.calls[10] == "fsync"
-    assert files_in(tmp_path) == ["name.bin"]
-
-
-@each_sink
-def test_discard_from_another_thread_removes_the_file_and_leaves_the_descriptor(
-    make: MakeSink, tmp_path: Path
-) -> None:
-    """Where a write hangs, its descriptor is not closed under it: the number could become another file's."""
-    sink = make(tmp_path)
-    sink.open(OFFER)
-    other = threading.Thread(target=sink.discard)
-    other.start()
-    other.join()
-    assert files_in(tmp_path) == []
-    sink.write(DATA)  # the write that hung goes on, into the file that has no name any more
-    with pytest.raises(SinkFault):
-        sink.commit()
-    sink.discard()
-    assert files_in(tmp_path) == []
 
 
 # What is no regular file
@@ -613,8 +447,12 @@ def test_discard_from_another_thread_removes_the_file_and_leaves_the_descriptor(
 
 def test_a_device_is_written_directly() -> None:
     """/dev/null swallows it, is named in the report, and is a device afterwards, with --overwrite too."""
-    for overwrite in (False, True):
-        assert store(FileSink("/dev/null", overwrite=overwrite)) == "/dev/null"
+    for overwrite in Overwrite:
+        sink = FileSink("/dev/null", ruled(overwrite))
+        assert sink.open(OFFER) is None
+        assert sink.hands_on
+        sink.discard()
+        assert store(FileSink("/dev/null", ruled(overwrite))) == "/dev/null"
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
@@ -745,7 +583,11 @@ def test_a_sync_that_fails_behind_standard_output_is_a_fault(
 ) -> None:
     """Where a redirected file cannot be synced, nothing is receipted."""
     descriptor = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
-    monkeypatch.setattr(sinks, "os", _System(refused={"fsync": errno.EIO}))
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(durable.os, "fsync", refuse)
     try:
         with pytest.raises(SinkFault, match="input/output error"):
             store(DescriptorSink(descriptor))
@@ -779,6 +621,59 @@ def test_an_error_in_the_callable_is_a_sink_fault(error: type[Exception]) -> Non
         store(CallableSink(fail))
     assert "/a/local/path" not in caught.value.for_peer
     assert isinstance(caught.value.__cause__, error)
+
+
+def test_a_callable_that_asks_to_exit_is_a_sink_fault() -> None:
+    """The thread is not its own to end."""
+    with pytest.raises(SinkFault, match="SystemExit"):
+        store(CallableSink(lambda _data: sys.exit(3)))
+
+
+def test_a_fifo_is_closed_by_the_thread_that_opened_it_alone(tmp_path: Path) -> None:
+    """Where a write hangs, its descriptor is not closed under it: the number could become another file's."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    sink = FileSink(fifo)
+    sink.open(OFFER)
+    other = threading.Thread(target=sink.discard)
+    other.start()
+    other.join()
+    sink.write(DATA)
+    assert os.read(reader, 2 * len(DATA)) == DATA
+    sink.discard()
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+@pytest.mark.parametrize("sizes", [(10,), (11,), (5, 5), (5, 6), (0, 10, 0), (10, 1)])
+def test_security_not_a_byte_beyond_the_limit_is_handed_on(sizes: tuple[int, ...]) -> None:
+    """What is as long as the limit passes, in whatever pieces; the first piece beyond it passes nowhere."""
+    out = bytearray()
+    sink = LimitedSink(CallableSink(out.extend), 10)
+    sink.open(STREAM)
+    assert sink.hands_on
+    taken = 0
+    for size in sizes:
+        taken += size
+        if taken > 10:
+            with pytest.raises(SinkFault, match="longer than the 10 bytes"):
+                sink.write(bytes(size))
+        else:
+            sink.write(bytes(size))
+    assert len(out) == (taken if taken <= 10 else sum(sizes[:-1]))
+    if taken <= 10:
+        assert sink.commit() is None
+    sink.discard()
+
+
+@each_sink
+def test_a_sink_that_was_never_opened_can_be_given_up(make: MakeSink, tmp_path: Path) -> None:
+    """A session that ends before its OPEN discards whatever there is."""
+    sink = make(tmp_path)
+    assert not sink.hands_on
+    sink.discard()
+    assert files_in(tmp_path) == []
 
 
 def test_non_blocking_output_is_waited_for() -> None:

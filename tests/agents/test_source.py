@@ -666,6 +666,18 @@ def test_cancel_ends_a_reading_at_any_place(top: Path, blocks: int) -> None:
     assert sum(map(len, came)) < (source.offer.size or 0)
 
 
+@pytest.mark.parametrize("blocks", range(1, 4))
+def test_cancel_ends_a_reading_within_a_file(file: Path, blocks: int) -> None:
+    """Also where nothing comes after it that could fail."""
+    source = TreeSource([str(file)])
+    reading = source.blocks(BLOCK)
+    for _ in range(blocks):
+        next(reading)
+    source.cancel()
+    with pytest.raises(SourceFault, match="cancelled"):
+        list(reading)
+
+
 def test_cancel_before_a_reading(top: Path) -> None:
     """None begins."""
     source = TreeSource([str(top)])

@@ -191,12 +191,14 @@ def test_a_file_whose_name_is_no_utf8_can_be_sent_under_another(tmp_path: Path) 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_file_comes_exactly(tmp_path: Path, size: int) -> None:
-    """A file of any length comes whole, under its own name and size."""
+    """A file of any length comes whole, under its own name and size, with its mode and time."""
     path = tmp_path / "a file.bin"
     path.write_bytes(data := os.urandom(size))
+    os.chmod(path, 0o640)
+    os.utime(path, ns=(1, 1_234_567_890_123_456_789))
     source = open_source(str(path))
     assert isinstance(source, FileSource)
-    assert source.offer == Offer(Kind.FILE, "a file.bin", size)
+    assert source.offer == Offer(Kind.FILE, "a file.bin", size, mode=0o640, mtime=1_234_567_890_123_456_789)
     assert read_all(source) == data
 
 
@@ -210,7 +212,10 @@ def test_a_symbolic_link_is_followed(file: Path, tmp_path: Path) -> None:
     """The link's own name, the target's bytes."""
     (tmp_path / "link").symlink_to(file)
     source = open_source(str(tmp_path / "link"))
-    assert source.offer == Offer(Kind.FILE, "link", 3 * BLOCK)
+    status = os.stat(file)
+    assert source.offer == Offer(
+        Kind.FILE, "link", 3 * BLOCK, mode=status.st_mode & 0o7777, mtime=status.st_mtime_ns
+    )
     assert read_all(source) == file.read_bytes()
 
 
@@ -285,16 +290,64 @@ def test_a_file_that_holds_more_than_its_size_is_not_cut() -> None:
         read_all(FileSource("/proc/self/status"))
 
 
-def test_a_file_is_read_once(file: Path) -> None:
-    """A second reading fails; it never reads what has since got the descriptor's number."""
+def redirected(file: Path) -> DescriptorSource:
+    """A file after `<` in a shell."""
+    return DescriptorSource(os.open(file, os.O_RDONLY), owned=True)
+
+
+AGAIN = {
+    "bytes": lambda file: BytesSource(file.read_bytes()),
+    "a file": FileSource,
+    "a redirected file": redirected,
+}
+
+
+@pytest.mark.parametrize("make", AGAIN.values(), ids=AGAIN)
+@pytest.mark.parametrize("blocks", range(5))
+def test_what_is_restartable_gives_the_same_again(
+    make: Callable[[Path], Source], blocks: int, file: Path
+) -> None:
+    """From its beginning, after any number of blocks, and after its end; as often as is asked."""
+    source = make(file)
+    assert source.restartable
+    assert source.log is None
+    for _ in range(3):
+        for _ in zip(range(blocks), source.blocks(BLOCK), strict=False):
+            pass
+        assert read_all(source) == file.read_bytes()
+
+
+def test_a_redirected_file_is_read_again_from_where_it_stood(file: Path) -> None:
+    """What a program before us in the shell has read is not ours, the second time neither."""
+    source = redirected(file)
+    os.lseek(source._descriptor, 7, os.SEEK_SET)
+    source = DescriptorSource(os.dup(source._descriptor), owned=True)
+    for _ in range(2):
+        assert read_all(source) == file.read_bytes()[7:]
+
+
+@pytest.mark.parametrize("change", ["written", "replaced"])
+def test_security_a_file_that_changed_is_not_read_again_as_the_same(file: Path, change: str) -> None:
+    """Between two readings, too, it must not be written to; one that was renamed over it is another file."""
     source = FileSource(file)
-    read_all(source)
-    other = os.open(os.devnull, os.O_RDONLY)
-    try:
-        with pytest.raises(SourceFault, match="already"):
+    before = read_all(source)
+    if change == "written":
+        file.write_bytes(b"x" * len(before))
+        os.utime(file, ns=(1, 1))
+        with pytest.raises(SourceFault, match="changed"):
             read_all(source)
-    finally:
-        os.close(other)
+    else:
+        (file.parent / "new").write_bytes(b"new")
+        os.replace(file.parent / "new", file)
+        assert read_all(source) == before
+
+
+def test_streams_are_not_restartable() -> None:
+    """A pipe and an iterable give what they give once."""
+    readable, writable = os.pipe()
+    os.close(writable)
+    assert not DescriptorSource(readable, owned=True).restartable
+    assert not IterableSource([b"x"]).restartable
 
 
 def test_files_that_are_not_read_to_their_end_are_closed(file: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from selo.agents.cli.checks_network import _judged, free_port, holder_of, port, zeromq
 from selo.agents.cli.findings import Level
-from selo.agents.errors import HandshakeTimeout
+from selo.agents.meeting_errors import HandshakeTimeout
 from selo.config.settings import load_settings
 
 

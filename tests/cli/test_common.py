@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from selo.agents.cli import common
@@ -9,6 +7,7 @@ from selo.config.errors import FileFault, PassphraseFileRefused
 from selo.config.home import Home
 from selo.config.settings import load_settings
 from selo.crypto.errors import PassphraseNeeded
+from tests.cli.lines import event_of
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ def test_a_result_goes_to_one_place(make_context, capsys):
     make_context(json=True).result("words", "thing", value=1)
     output, error = capsys.readouterr()
     assert output == ""
-    assert json.loads(error) == {"event": "thing", "value": 1}
+    assert event_of(error) == {"event": "thing", "value": 1}
 
 
 @pytest.mark.parametrize("manner", ["quiet", "json"])
@@ -132,7 +131,7 @@ def test_a_warning_is_one_line(make_context, capsys):
     make_context().warn("odd \x1b[2J")
     assert capsys.readouterr() == ("", "selo: warning: odd \\x1b[2J\n")
     make_context(json=True).warn("odd")
-    assert json.loads(capsys.readouterr().err) == {"event": "warning", "message": "odd"}
+    assert event_of(capsys.readouterr().err) == {"event": "warning", "message": "odd"}
     for json_too in (False, True):
         make_context(quiet=True, json=json_too).warn("odd")
         assert capsys.readouterr() == ("", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 
@@ -13,6 +12,7 @@ from selo.agents.cli.main import main
 from selo.config.catalogue import CATALOGUE
 from selo.config.home import Home
 from selo.config.settings import load, load_settings
+from tests.cli.lines import event_of
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_json_has_one_event_a_setting(home, config, monkeypatch):
     monkeypatch.setenv("SELO_RECEIVE_FROM", "alice,bob")
     status, out, err = config("--json")
     assert (status, out) == (0, "")
-    *settings, file = map(json.loads, err.splitlines())
+    *settings, file = map(event_of, err.splitlines())
     assert [each["name"] for each in settings] == list(CATALOGUE)
     assert {each["event"] for each in settings} == {"setting"}
     by_name = {each["name"]: each for each in settings}
@@ -100,13 +100,13 @@ def test_json_has_one_event_a_setting(home, config, monkeypatch):
     assert (by_name["idle_limit"]["value"], by_name["idle_limit"]["shown"]) == (10.0, "10s")
     assert by_name["receive_into"]["value"] == "."
     assert by_name["emit_to"]["value"] is None
-    assert file == {"event": "settings-file", "file": str(home.settings_file), "exists": False}
+    assert (file["event"], file["file"], file["exists"]) == ("settings-file", str(home.settings_file), False)
 
 
 def test_json_of_one_setting(config):
     """NAME chooses with --json as well."""
     _, _, err = config("--json", "suite")
-    assert [json.loads(line)["event"] for line in err.splitlines()] == ["setting", "settings-file"]
+    assert [event_of(line)["event"] for line in err.splitlines()] == ["setting", "settings-file"]
 
 
 def test_the_example_says_the_defaults(home, config):

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import pytest
 from selo.agents.cli.checks_network import free_port
 from selo.agents.cli.main import main
 from selo.config.trust import TrustStore
+from tests.cli.lines import event_of
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def well(home, make_home, tmp_path, monkeypatch):
 def findings(capsys):
     output, error = capsys.readouterr()
     assert output == ""
-    return [json.loads(line) for line in error.splitlines()]
+    return [event_of(line) for line in error.splitlines()]
 
 
 def test_when_all_is_well_it_ends_with_0_and_soon(well, capsys):
@@ -86,7 +86,7 @@ def test_a_missing_library_is_a_finding(library, tmp_path):
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(folder.parent)},
     )
-    told = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [event_of(line) for line in done.stderr.splitlines()]
     (found,) = [each for each in told if each.get("level") == "problem"]
     assert done.returncode == 1
     assert "it is half there" in found["seen"]

@@ -17,6 +17,15 @@ def alice(tmp_path: Path) -> Path:
     return home
 
 
+@pytest.fixture
+def trusting(alice: Path, tmp_path: Path) -> Path:
+    """A home that knows bob."""
+    bob = tmp_path / "bob"
+    assert main(["--home", str(bob), "--quiet", "keygen"]) == 0
+    assert main(["--home", str(alice), "--quiet", "trust", "add", "bob", str(bob / "identity.pub")]) == 0
+    return alice
+
+
 def test_unknown_peer_is_usage(alice: Path, tmp_path: Path, capsys) -> None:
     """A peer that is not in the trust store is named, and nobody is called."""
     assert (
@@ -61,6 +70,41 @@ def test_what_is_said_nowhere_is_asked_for(alice: Path, capsys, monkeypatch, sai
     assert missing in error
     assert "SELO_" in error
     assert "config.toml" in error
+
+
+def test_what_cannot_be_sent_together_is_usage_or_a_sentence(trusting: Path, tmp_path: Path, capsys) -> None:
+    """Standard input goes alone; two of one name, or one path twice, are told before anybody is called."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").touch()
+    file, namesake = (str(tmp_path / folder / "file") for folder in ("one", "two"))
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", "tcp://127.0.0.1:1"]
+    for paths, status in ((["-", file], 2), ([file, "-"], 2), ([file, namesake], 1), ([file, file], 1)):
+        assert main([*line, *paths]) == status
+        assert "connection" not in capsys.readouterr().err
+
+
+def test_a_delivery_that_failed_is_remembered_under_one_name(trusting: Path, tmp_path: Path, capsys) -> None:
+    """The same command has the same name for it, another path or name another; standard input none."""
+    (tmp_path / "file").touch()
+    (tmp_path / "other").touch()
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", "tcp://127.0.0.1:1", "--wait", "0s"]
+    counts = []
+    for words in (["file"], ["file"], ["file", "--as", "x"], ["other"], ["file", "other"], ["-"]):
+        paths = [word if word in ("-", "--as", "x") else str(tmp_path / word) for word in words]
+        assert main([*line, *paths]) == 5
+        counts.append(len(list((trusting / "deliveries").iterdir())))
+    assert counts == [1, 1, 2, 3, 4, 4]
+
+
+def test_a_receipt_that_has_no_place_is_told_at_once(trusting: Path, tmp_path: Path, capsys) -> None:
+    """Before anybody is called; and one that was not signed leaves no file."""
+    (tmp_path / "file").touch()
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", "tcp://127.0.0.1:1", "--wait", "0s"]
+    assert main([*line, str(tmp_path / "file"), "--receipt", str(tmp_path / "missing" / "receipt")]) == 1
+    assert main([*line, str(tmp_path / "file"), "--receipt", str(tmp_path / "receipt")]) == 5
+    assert not (tmp_path / "receipt").exists()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_everything_can_come_from_the_settings(alice: Path, capsys, monkeypatch) -> None:

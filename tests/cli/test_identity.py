@@ -1,11 +1,10 @@
-import json
-
 import pytest
 
 from selo.agents.cli.main import main
 from selo.agents.cli.words import fingerprint_digits, fingerprint_words
 from selo.config.home import Home
 from selo.crypto.identity import PublicIdentity
+from tests.cli.lines import event_of
 
 
 def test_keygen_shows_what_peers_compare(tmp_path, capsys):
@@ -80,7 +79,7 @@ def test_json_holds_the_same(command, event, tmp_path, capsys):
     output, error = capsys.readouterr()
     assert output == ""
     fingerprint = home.load_identity().fingerprint
-    assert json.loads(error) == {
+    assert event_of(error) == {
         "event": event,
         "name": "alice",
         "file": str(home.public_identity_file),

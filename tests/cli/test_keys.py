@@ -1,5 +1,4 @@
 import io
-import json
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ from selo.config.rotation import load_next_public_identity
 from selo.config.trust import TrustStore
 from selo.crypto.errors import PassphraseNeeded, WrongPassphrase
 from selo.crypto.identity import PublicIdentity
+from tests.cli.lines import event_of
 
 
 @pytest.fixture
@@ -276,5 +276,5 @@ def test_json_is_one_event(words, event, keys, home, run, tmp_path, capsys):
     assert run("--json", *[tmp_path / word if word == "FILE" else word for word in words]) == 0
     output, error = capsys.readouterr()
     assert output == ""
-    told = json.loads(error)
+    told = event_of(error)
     assert (told.pop("event"), set(told)) == (event, keys)

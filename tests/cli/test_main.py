@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from selo import __version__, errors
 from selo.agents.cli import identity
 from selo.agents.cli.main import main
 from selo.agents.errors import InternalFault
+from tests.cli.lines import event_of
 
 ERRORS = {
     errors.UsageError: 2,
@@ -80,14 +80,14 @@ def test_an_error_is_one_object_with_json(fail_with, capsys):
     fail_with(error)
     for argv in (["--json", "id"], ["id", "--json"]):
         assert main(argv) == 3
-        told = json.loads(capsys.readouterr().err)
+        told = event_of(capsys.readouterr().err)
         assert told == {"event": "error", "status": 3, "message": "it went wrong", "hint": "do this"}
 
 
 def test_a_bad_command_line_is_one_object_with_json(capsys):
     """Also a line that does not parse honours --json."""
     assert main(["--json", "receive", "--nonsense"]) == 2
-    assert json.loads(capsys.readouterr().err)["status"] == 2
+    assert event_of(capsys.readouterr().err)["status"] == 2
 
 
 def test_only_an_option_asks_for_json(capsys):
@@ -96,7 +96,7 @@ def test_only_an_option_asks_for_json(capsys):
     assert main(line) == 2
     assert capsys.readouterr().err.startswith("selo: ")
     assert main(["--json", *line]) == 2
-    assert json.loads(capsys.readouterr().err)["event"] == "error"
+    assert event_of(capsys.readouterr().err)["event"] == "error"
 
 
 def test_a_peers_text_in_an_error_is_escaped(fail_with, capsys):
@@ -133,11 +133,11 @@ def test_a_traceback_is_part_of_the_object_with_json(fail_with, capsys):
     """With --json there is no line beside the object; without --verbose no traceback in it."""
     fail_with(ValueError("odd"))
     assert main(["id", "--verbose", "--json"]) == 1
-    told = json.loads(capsys.readouterr().err)
+    told = event_of(capsys.readouterr().err)
     assert told["traceback"].startswith("Traceback (most recent call last):\n")
     assert told["traceback"].endswith("ValueError: odd\n")
     assert main(["id", "--json"]) == 1
-    assert "traceback" not in json.loads(capsys.readouterr().err)
+    assert "traceback" not in event_of(capsys.readouterr().err)
 
 
 def test_a_fault_that_a_thread_met_shows_its_place_too(fail_with, capsys):
@@ -228,7 +228,7 @@ def test_the_manner_can_be_a_setting(place, home, fail_with, monkeypatch, capsys
         home.settings_file.write_text("json = true\nverbose = true\n")
     fail_with(ValueError("odd"))
     assert main(["--home", str(home.path), "id"]) == 1
-    told = json.loads(capsys.readouterr().err)
+    told = event_of(capsys.readouterr().err)
     assert told["event"] == "error"
     assert told["traceback"].endswith("ValueError: odd\n")
 

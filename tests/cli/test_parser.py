@@ -1,11 +1,13 @@
 import io
 import itertools
 import sys
+from dataclasses import fields
 
 import pytest
 
 from selo.agents.cli.parser import BadCommandLine, parse_command_line
 from selo.config.catalogue import CATALOGUE
+from selo.config.policy import PeerPolicy
 
 EMIT = ["emit", "--to", "bob", "--connect", "tcp://h:1"]
 COMMANDS = {
@@ -17,6 +19,9 @@ COMMANDS = {
     "trust import": ["trust", "import", "folder"],
     "trust allow": ["trust", "allow", "bob"],
     "trust deny": ["trust", "deny", "bob"],
+    "trust policy": ["trust", "policy", "bob"],
+    "receipt show": ["receipt", "show", "file"],
+    "receipt verify": ["receipt", "verify", "file"],
     "passphrase": ["passphrase"],
     "backup": ["backup", "file"],
     "restore": ["restore", "file"],
@@ -66,7 +71,19 @@ def test_the_option_after_the_command_wins():
         ["trust", "add"],
         ["trust", "show"],
         ["trust", "list", "bob"],
-        [*EMIT, "file", "other"],
+        [*EMIT, "file", "-"],
+        [*EMIT, "-", "-"],
+        [*EMIT, "--as", "name", "file", "other"],
+        [*EMIT, "--exclude", "*.o", "-"],
+        [*EMIT, "--ignore-file", ".gitignore", "-"],
+        ["receive", "--overwrite", "--rename"],
+        ["receive", "--folders"],
+        ["trust", "policy"],
+        ["trust", "policy", "bob", "--folders", "maybe"],
+        ["receipt"],
+        ["receipt", "show"],
+        ["receipt", "show", "file", "other"],
+        ["receipt", "verify"],
         ["receive", "file"],
         ["receive", "--output", "a", "-"],
         ["config", "--example", "suite"],
@@ -121,14 +138,29 @@ SAID = {
     "receive_from": ("alice", ["alice"]),
     "receive_into": ("box", "box"),
     "receive_output": ("file", "file"),
-    "receive_overwrite": (None, True),
+    "receive_overwrite": (None, "replace"),
+    "receive_names": ("any", "any"),
+    "receive_folders": (None, False),
+    "receive_max_bytes": ("1GiB", "1GiB"),
+    "receive_max_items": ("5", "5"),
+    "receive_keep_free": ("1GiB", "1GiB"),
+    "receive_rate": ("1MB/s", "1MB/s"),
+    "receive_no_fsync": (None, True),
     "receive_hold": (None, True),
     "hold_limit": ("1MiB", "1MiB"),
     "receive_wait": ("5s", "5s"),
+    "resume_window": ("5m", "5m"),
+    "keep_partial": ("1d", "1d"),
+    "receive_forever": (None, True),
+    "receive_exec": ("run it", "run it"),
     "emit_to": ("bob", "bob"),
     "emit_connect": ("tcp://h:1", "tcp://h:1"),
     "emit_bind": ("tcp://*:1", "tcp://*:1"),
     "emit_wait": ("5s", "5s"),
+    "retry_for": ("1h", "1h"),
+    "resume_buffer": ("1MiB", "1MiB"),
+    "emit_rate": ("1MB/s", "1MB/s"),
+    "emit_digest": ("sha256", "sha256"),
     "record_size": ("32", "32"),
 }
 
@@ -149,17 +181,59 @@ def test_flags_have_the_names_of_their_settings(name):
 
 
 def test_what_is_no_setting_keeps_its_name():
-    """emit has a path and the name to suggest."""
+    """emit has paths, the name to suggest, what to leave out, and where the receipt goes."""
     emitted = parse_command_line([*EMIT, "--as", "n", "-"])
-    assert (emitted.path, emitted.stream_name) == ("-", "n")
+    assert (emitted.paths, emitted.stream_name) == (["-"], "n")
+    assert (emitted.exclude, emitted.ignore_files, emitted.receipt) == ([], [], None)
+    words = ["--exclude", "*.o", "--exclude", "/tmp", "--ignore-file", ".gitignore", "--receipt", "r"]
+    emitted = parse_command_line([*EMIT, *words, "one", "two"])
+    assert emitted.paths == ["one", "two"]
+    assert emitted.exclude == ["*.o", "/tmp"]
+    assert (emitted.ignore_files, emitted.receipt) == ([".gitignore"], "r")
+
+
+def test_lists_of_one_line_are_not_those_of_the_next():
+    """What was left out once is not left out of the delivery after."""
+    parse_command_line([*EMIT, "--exclude", "a", "--ignore-file", "b", "file"])
+    emitted = parse_command_line([*EMIT, "file"])
+    assert (emitted.exclude, emitted.ignore_files) == ([], [])
+
+
+def test_a_name_that_is_taken_can_be_met_in_two_ways():
+    """--overwrite and --rename say the same setting; without them nothing is said."""
+    for words, said in ((["--overwrite"], "replace"), (["--rename"], "rename"), ([], None)):
+        assert parse_command_line(["receive", *words]).receive_overwrite == said
+
+
+def test_a_policy_is_said_field_by_field():
+    """Each option has the name of its field; what the line does not say is None."""
+    words = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(PeerPolicy)}
+    silent = parse_command_line(["trust", "policy", "bob"])
+    assert (silent.name, silent.clear) == ("bob", False)
+    assert {getattr(silent, name) for name in words} == {None}
+    for name, option in words.items():
+        arguments = parse_command_line(["trust", "policy", "bob", option, "yes", "--clear"])
+        assert {each: getattr(arguments, each) for each in words} == dict.fromkeys(words) | {name: "yes"}
+        assert arguments.clear
+
+
+def test_a_receipt_is_shown_or_verified():
+    """`verify` takes the files that were delivered, and who should have signed."""
+    shown = parse_command_line(["receipt", "show", "r"])
+    assert (shown.action, shown.file) == ("show", "r")
+    verified = parse_command_line(["receipt", "verify", "r", "one", "two", "--identity", "bob.id"])
+    assert (verified.action, verified.file, verified.identity) == ("verify", "r", "bob.id")
+    assert verified.paths == ["one", "two"]
+    verified = parse_command_line(["receipt", "verify", "r"])
+    assert (verified.paths, verified.identity) == ([], None)
 
 
 def test_a_stream_needs_no_name(monkeypatch):
     """emit without PATH reads what is piped in, and `-` always does."""
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert parse_command_line(EMIT).path == "-"
-    assert parse_command_line([*EMIT, "-"]).path == "-"
-    assert parse_command_line([*EMIT, "file"]).path == "file"
+    assert parse_command_line(EMIT).paths == ["-"]
+    assert parse_command_line([*EMIT, "-"]).paths == ["-"]
+    assert parse_command_line([*EMIT, "file"]).paths == ["file"]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -170,7 +244,7 @@ def test_nobody_types_a_delivery_by_accident(terminal, monkeypatch):
     monkeypatch.setattr(sys, "stdin", stdin if terminal else None)
     with pytest.raises(BadCommandLine, match="nothing to send"):
         parse_command_line(EMIT)
-    assert parse_command_line([*EMIT, "-"]).path == "-"
+    assert parse_command_line([*EMIT, "-"]).paths == ["-"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,31 @@ def test_a_target_on_the_line_replaces_that_of_the_settings(bob: Path, tmp_path:
     line = ["receive", "--into", str(tmp_path), "--bind", "tcp://127.0.0.1:0", "--wait", "100ms"]
     assert main(["--home", str(bob), *line]) == 5
     assert "there is no folder" not in capsys.readouterr().err
+
+
+def test_a_service_has_no_single_output(bob: Path, tmp_path: Path, capsys) -> None:
+    """--forever takes many deliveries, and one file or stream is not for many."""
+    for output in ("-", str(tmp_path / "file")):
+        line = ["receive", "--forever", "--output", output, "--bind", "tcp://127.0.0.1:0"]
+        assert main(["--home", str(bob), *line]) == 2
+        assert "not for many deliveries" in capsys.readouterr().err
+
+
+def test_a_hook_that_cannot_be_understood_is_usage(bob: Path, tmp_path: Path, capsys) -> None:
+    """A quotation without its end is found before anybody is listened for."""
+    line = ["receive", "--into", str(tmp_path), "--exec", "notify 'me", "--bind", "tcp://127.0.0.1:0"]
+    assert main(["--home", str(bob), *line]) == 2
+    assert "exec" in capsys.readouterr().err
+
+
+def test_what_lies_too_long_is_swept_at_the_start(bob: Path, tmp_path: Path, capsys) -> None:
+    """A part that nobody came back for goes; a young one, and what is not ours, stays."""
+    inbox = tmp_path / "inbox"
+    for number, age in enumerate((10 * 86_400, 0)):
+        part = inbox / f".selo-{number:032x}.part"
+        part.mkdir(parents=True)
+        os.utime(part, (time.time() - age,) * 2)
+    (inbox / "theirs").touch()
+    line = ["receive", "--into", str(inbox), "--bind", "tcp://127.0.0.1:0", "--wait", "100ms"]
+    assert main(["--home", str(bob), *line]) == 5
+    assert sorted(os.listdir(inbox)) == [f".selo-{1:032x}.part", "theirs"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import threading
 from dataclasses import fields, replace
@@ -19,6 +18,7 @@ from selo.agents.cli.common import Context
 from selo.agents.cli.report import WAITING_EVENTS, Narrator, delivered_words, in_words, size_words
 from selo.config.home import Home
 from selo.config.settings import load_settings
+from tests.cli.lines import event_of
 
 HOSTILE = "evil\x1b[2J\r\n\x07\x9b\u202e\u2028\ud800name"
 """Clears the screen, returns, rings, turns the line around, ends it: all that a terminal would obey."""
@@ -34,9 +34,22 @@ EXAMPLES = [
     events.Opened("from", "alice", "file", "report.pdf", 1 << 20),
     events.Progress(5, None),
     events.Delivered("bob", 2048, 2, "ab" * 32, 2.0, None, "verified"),
+    events.Resumed(1000, 2000, False),
+    events.Lost("the connection was closed", 600.0),
+    events.ItemStarted("folder/file", 5),
+    events.ItemDone("file", "folder/file", 5, "ab" * 32),
+    events.Failed(4, "DeliveryCut", "the session was cut"),
 ]
-VERBOSE_ONLY = (events.Connected, events.PeerVerified, events.KeysConfirmed, events.Established)
-SILENT = (events.Progress,)  # told by the bar, or now and then as a line of its own
+VERBOSE_ONLY = (
+    events.Connected,
+    events.PeerVerified,
+    events.KeysConfirmed,
+    events.Established,
+    events.ItemDone,
+)
+# Progress is told by the bar, or now and then as a line of its own; a failure as the command's error, or,
+# where the command goes on, by the narrator; the beginning of an item is for programs.
+SILENT = (events.Progress, events.ItemStarted, events.Failed)
 each_event = pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: event.name)
 
 
@@ -74,7 +87,7 @@ def test_json_is_one_object_a_line_with_every_field(
     for flags in ({}, {"quiet": True}, {"verbose": True}):
         tell(replace(context, json=True, **flags), event)
         (line,) = capsys.readouterr().err.splitlines()
-        said = json.loads(line)
+        said = event_of(line)
         assert said["event"] == event.name
         assert set(said) == {"event", *(field.name for field in fields(event))}
 
@@ -88,7 +101,7 @@ def tell(context: Context, event: events.Event) -> None:
 
 def with_hostile_text(event: events.Event) -> events.Event:
     """The event with every text that can come from the other side made hostile."""
-    ours = {"role", "peer", "kind", "suite", "receipt", "blake3", "address", "senders"}
+    ours = {"role", "peer", "kind", "suite", "receipt", "blake3", "address", "senders", "delivery"}
     theirs = {
         field.name: HOSTILE
         for field in fields(event)
@@ -123,6 +136,10 @@ def test_the_hostile_events_are_hostile() -> None:
         events.Connected,
         events.Opened,
         events.Delivered,
+        events.Lost,
+        events.ItemStarted,
+        events.ItemDone,
+        events.Failed,
     }
 
 
@@ -141,8 +158,52 @@ def test_what_is_said_of_a_delivery() -> None:
     stored = replace(sent, target="/tmp/x", receipt="sent")
     assert delivered_words(stored).startswith("received from bob as /tmp/x: 2,048 bytes")
     assert delivered_words(replace(stored, target=None)).startswith("received from bob: 2,048 bytes")
-    assert "before the receipt could be sent" in delivered_words(replace(stored, receipt="not sent"))
+    assert "the Emitter may not have the receipt" in delivered_words(replace(stored, receipt="not sent"))
+    assert "received from bob as /tmp/x, 12 items: " in delivered_words(replace(stored, items=12))
+    assert "to bob, receipt verified, 0 items: " in delivered_words(replace(sent, items=0))
     assert "(-/s)" in delivered_words(replace(sent, seconds=0.0))
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (events.Resumed(1000, 1000, False), "going on after 1,000 bytes that are there"),
+        (events.Resumed(500, 1000, False), "1,000 bytes are there, and are not all what is sent now"),
+        (events.Resumed(500, 1000, False), "going on after 500 bytes"),
+        (events.Resumed(0, 1000, False), "going on from the beginning"),
+        (events.Resumed(1000, 1000, True), "it was stored before; only the receipt was missing"),
+    ],
+)
+def test_what_is_said_of_a_delivery_that_goes_on(event: events.Resumed, words: str) -> None:
+    """How much need not come again, and why that is not all that is there."""
+    assert words in in_words(event, verbose=False)
+
+
+def test_what_is_said_of_a_lost_session() -> None:
+    """For how long the delivery can go on; without end where it waits for ever."""
+    assert in_words(events.Lost("no answer", 599.997), verbose=False).endswith("can go on for 600 s")
+    assert in_words(events.Lost("no answer", None), verbose=False).endswith("can go on without end")
+
+
+def test_a_tree_without_a_name_is_several_items() -> None:
+    """And a stream without one is a stream."""
+    told = [
+        in_words(events.Opened("to", "bob", kind, None, None), verbose=False) for kind in ("tree", "stream")
+    ]
+    assert told == ["sending several items to bob", "sending a stream to bob"]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_failure_is_told_once(goes_on: bool, context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the command ends with it, as its error; where it goes on, as a line; with --json always."""
+    failed = events.Failed(4, "DeliveryCut", "the session was \x1b[2Jcut")
+    for manner in (context, replace(context, quiet=True), replace(context, json=True)):
+        narrator = Narrator(manner, goes_on=goes_on)
+        narrator(failed)
+        narrator.close()
+    *words, line = capsys.readouterr().err.splitlines()
+    assert words == (["selo: failed: the session was \\x1b[2Jcut"] if goes_on else [])
+    assert event_of(line)["reason"] == failed.reason
 
 
 def test_the_exercise_s_milestones_are_told_with_verbose() -> None:

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from selo import __version__
-from selo.agents.cli.streams import write_error_line, write_event
+from selo.agents.cli.streams import EVENTS_VERSION, write_error_line, write_event
+from tests.cli.lines import event_of
 
 
 def shell(line, *words, **options):
@@ -180,7 +181,18 @@ def test_an_event_is_one_line_of_ascii(capsys):
     line = capsys.readouterr().err
     assert line.isascii()
     assert line.count("\n") == 1
-    assert json.loads(line)["text"] == "a\nb\x1b\u202e\u2028\xfc"
+    assert event_of(line)["text"] == "a\nb\x1b\u202e\u2028\xfc"
+
+
+def test_every_event_has_its_version_and_its_time(capsys):
+    """Before its own fields: which page describes it, and when it was told (milliseconds since 1970)."""
+    before = time.time()
+    write_event("thing", value=1)
+    line = json.loads(capsys.readouterr().err)
+    assert list(line) == ["event", "v", "time", "value"]
+    assert line["v"] == EVENTS_VERSION
+    assert before - 0.001 <= line["time"] <= time.time() + 0.001
+    assert line["time"] == round(line["time"], 3)
 
 
 def test_without_a_standard_error_nothing_is_said(monkeypatch, capsys):

@@ -1,12 +1,15 @@
 import io
-import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from selo.agents.cli.main import main
 from selo.agents.cli.words import fingerprint_words
+from selo.config.policy import AS_SETTINGS, UNLIMITED, Names, Overwrite, PeerPolicy
 from selo.config.trust import TrustStore
+from tests.cli.lines import event_of
 
 
 @pytest.fixture
@@ -142,7 +145,7 @@ def test_remove_forgets(trust, home, bob_file, capsys):
     capsys.readouterr()
 
 
-@pytest.mark.parametrize("action", ["show", "remove"])
+@pytest.mark.parametrize("action", ["show", "remove", "policy"])
 def test_an_unknown_peer_tells_the_known_ones(action, trust, bob_file, capsys):
     """The hint helps whoever mistyped."""
     trust("add", "bob", bob_file)
@@ -169,11 +172,146 @@ def test_json_is_one_event_a_line(words, event, trust, bob, bob_file, capsys):
     assert trust(*[bob_file if word == "FILE" else word for word in words], "--json") == 0
     output, error = capsys.readouterr()
     assert output == ""
-    told = json.loads(error)
+    told = event_of(error)
     assert (told["event"], told["name"]) == (event, "bob")
     if event != "peer-removed":
         assert told["may_send"] is True
         assert told["fingerprint"] == bob.load_identity().fingerprint.hex()
+
+
+# What an option of `trust policy` takes: two texts each, and what they mean; then what it refuses.
+POLICY = {
+    "into": [("/srv/bob", Path("/srv/bob")), ("~/bob", Path("/home/alice/bob"))],
+    "folders": [("no", False), ("yes", True)],
+    "max_bytes": [("10GiB", 10 << 30), ("unlimited", UNLIMITED)],
+    "max_items": [("1000", 1000), ("unlimited", UNLIMITED)],
+    "keep_free": [("1GiB", 1 << 30), ("0", 0)],
+    "names": [("portable", Names.PORTABLE), ("any", Names.ANY)],
+    "overwrite": [("rename", Overwrite.RENAME), ("replace", Overwrite.REPLACE)],
+    "rate": [("1MB/s", 10**6), ("unlimited", UNLIMITED)],
+}
+REFUSED = {
+    "into": ["~nosuchuser/x"],
+    "max_bytes": ["-1", "0", "1MB", "forever"],
+    "max_items": ["0", "1.5", "1KiB"],
+    "keep_free": ["unlimited", "1kB"],
+    "names": ["none", "Plain"],
+    "overwrite": ["sometimes"],
+    "rate": ["0", "1MB", "999B/s"],
+}
+
+
+def option(name):
+    return f"--{name.replace('_', '-')}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"), [(name, *each) for name, both in POLICY.items() for each in both]
+)
+def test_a_policy_is_said_and_kept(name, text, value, trust, home, bob_file, monkeypatch, capsys):
+    """Each option sets its field and no other; what holds is shown, with whose it is."""
+    monkeypatch.setenv("HOME", "/home/alice")
+    trust("add", "bob", bob_file)
+    capsys.readouterr()
+    assert trust("policy", "bob", option(name), text) == 0
+    assert TrustStore(home).get("bob").policy == PeerPolicy(**{name: value})
+    output, error = capsys.readouterr()
+    assert "restart it" in error
+    lines = dict(line.split(maxsplit=1) for line in output.splitlines())
+    assert list(lines) == list(POLICY)
+    shown = str(value) if name == "into" else text.replace("0", "0 bytes") if text == "0" else text
+    assert lines.pop(name).split("  ")[0] == shown
+    assert {line.split("  ")[-1] for line in lines.values()} == {"as the settings say"}
+
+
+def test_fields_of_a_policy_add_up_until_they_are_cleared(trust, home, bob_file):
+    """What is not said stays; --clear forgets, and can be followed by something new at once."""
+    trust("add", "bob", bob_file, "--may-send")
+    trust("policy", "bob", "--folders", "no")
+    trust("policy", "bob", "--max-bytes", "1GiB", "--names", "any")
+    bob = TrustStore(home).get("bob")
+    assert bob.policy == PeerPolicy(folders=False, max_bytes=1 << 30, names=Names.ANY)
+    assert trust("policy", "bob", "--clear", "--rate", "1MB/s") == 0
+    assert TrustStore(home).get("bob").policy == PeerPolicy(rate=10**6)
+    assert trust("policy", "bob", "--clear") == 0
+    assert TrustStore(home).get("bob") == replace(bob, policy=AS_SETTINGS)
+
+
+def test_a_folder_of_a_policy_is_absolute(trust, home, bob_file, tmp_path, monkeypatch, capsys):
+    """Where the service is started later does not matter; one that is missing is warned of now."""
+    trust("add", "bob", bob_file)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "box").mkdir()
+    capsys.readouterr()
+    trust("policy", "bob", "--into", "box")
+    assert TrustStore(home).get("bob").policy.into == tmp_path / "box"
+    assert "warning" not in capsys.readouterr().err
+    trust("policy", "bob", "--into", "x/../none")
+    assert TrustStore(home).get("bob").policy.into == tmp_path / "none"
+    assert f"there is no folder {tmp_path / 'none'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in REFUSED.items() for text in texts]
+)
+def test_a_policy_that_cannot_be_meant_changes_nothing(name, text, trust, home, bob_file, capsys):
+    """Each option names what it expected, and what was said with it is not kept either."""
+    trust("add", "bob", bob_file)
+    capsys.readouterr()
+    assert trust("policy", "bob", "--clear", "--folders", "no", option(name), text) == 2
+    assert f"selo: {option(name)}: expected " in capsys.readouterr().err
+    assert TrustStore(home).get("bob").policy == AS_SETTINGS
+
+
+def test_a_policy_can_be_looked_at(trust, home, bob_file, capsys):
+    """Without an option nothing is written; what the settings say is shown where nothing else is said."""
+    home.settings_file.write_text('receive_max_items = 7\nreceive_into = "/box"\n')
+    trust("add", "bob", bob_file)
+    file = home.peers_folder / "bob.json"
+    before = file.stat().st_ino
+    capsys.readouterr()
+    assert trust("policy", "bob") == 0
+    output, error = capsys.readouterr()
+    assert error == ""
+    lines = [line.split(maxsplit=2) for line in output.splitlines()]
+    assert ["max_items", "7", "as the settings say"] in lines
+    assert ["into", "/box", "as the settings say"] in lines
+    assert file.stat().st_ino == before
+
+
+def test_a_policy_is_an_event(trust, bob_file, capsys):
+    """What was said, and what holds: plain values, null where there is no limit."""
+    trust("add", "bob", bob_file)
+    trust("policy", "bob", "--into", "/", "--rate", "unlimited")
+    capsys.readouterr()
+    assert trust("policy", "bob", "--json") == 0
+    event = event_of(capsys.readouterr().err)
+    assert (event["event"], event["name"]) == ("peer-policy", "bob")
+    assert event["policy"] == {"into": "/", "rate": UNLIMITED}
+    assert event["holds"] == {
+        "into": "/",
+        "folders": True,
+        "max_bytes": None,
+        "max_items": None,
+        "keep_free": 0,
+        "names": "plain",
+        "overwrite": "never",
+        "rate": None,
+    }
+
+
+def test_show_tells_what_was_said_of_a_peer(trust, bob_file, capsys):
+    """One line with its policy, and none where it has none."""
+    trust("add", "bob", bob_file)
+    capsys.readouterr()
+    trust("show", "bob")
+    assert "policy" not in capsys.readouterr().out
+    trust("policy", "bob", "--folders", "no", "--max-bytes", "1GiB")
+    capsys.readouterr()
+    trust("show", "bob")
+    assert "policy       folders no, max_bytes 1GiB\n" in capsys.readouterr().out
+    trust("show", "bob", "--json")
+    assert event_of(capsys.readouterr().err)["policy"] == {"folders": False, "max_bytes": 1 << 30}
 
 
 def test_reading_standard_input_is_bounded(trust, monkeypatch, capsys):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selo.crypto.items import (
+    LINK_TARGET_MAX,
     NO_DIGEST,
     PATH_MAX,
-    TARGET_MAX,
     Item,
     ItemLog,
     ItemType,
@@ -145,10 +145,10 @@ def test_security_a_long_path_is_refused_by_its_length(claim: int) -> None:
 
 def test_security_a_long_target_is_refused_by_its_length() -> None:
     """The longest is read, and one more byte is refused before any of it has come."""
-    longest = Item(ItemType.LINK, b"a", target=b"t" * TARGET_MAX)
+    longest = Item(ItemType.LINK, b"a", target=b"t" * LINK_TARGET_MAX)
     assert list(unpack_items([longest.pack()])) == [longest]
     with pytest.raises(MalformedReceipt):
-        list(unpack_items([b"\x03\0\0\0\1a" + struct.pack(">QI", 0, TARGET_MAX + 1)]))
+        list(unpack_items([b"\x03\0\0\0\1a" + struct.pack(">QI", 0, LINK_TARGET_MAX + 1)]))
 
 
 def test_the_longest_path_is_read() -> None:

@@ -240,20 +240,21 @@ def test_security_the_next_session_delivers_exactly(stage: Stage, recorded: Wire
     """Any blow to the first session, and time to come again: both sides succeed, exactly once, and no frame
     of theirs is one of the first session. Only an Emitter that has its receipt begins no second session."""
     for blow, strike in blows(recorded, place).items():
-        waits_in_vain = place == (FORTH, CONFIRMATION)
+        # Where the Emitter has its RECEIPT it is done; the Receiver sends that in one go with its statement.
+        receipted = place[0] == BACK and place[1] >= STATEMENT and blow == "reflected as well"
+        over = (
+            receipted or place == (FORTH, CONFIRMATION) or (place in LAST and blow in ("doubled", "hung up"))
+        )
         settings = settings_for(
             **IMPATIENT,
             retry_for=PATIENCE,
-            resume_window=0.2 if waits_in_vain else PATIENCE,
+            resume_window=0.2 if over else PATIENCE,
             receive_wait=PATIENCE,
         )
         board = Switchboard(stage, settings, Wire(place, strike))
         outcome = stage.again(board, settings)
         assert outcome.wire.struck
         honest(outcome)
-        # Where the Emitter has its RECEIPT it is done; the Receiver sends that in one go with its statement.
-        receipted = place[0] == BACK and place[1] >= STATEMENT and blow == "reflected as well"
-        over = waits_in_vain or receipted or (place in LAST and blow in ("doubled", "hung up"))
-        assert len(board.wires) == 1 if over else len(board.wires) == 2, blow
+        assert len(board.wires) == (1 if over else 2), blow
         frames = [frame for wire in board.wires for frame in wire.sent[FORTH] + wire.sent[BACK]]
         assert len(set(frames)) == len(frames)

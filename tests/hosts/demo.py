@@ -27,6 +27,7 @@ PATIENCE = 30.0
 FILE, STREAM = 20_000_000, 200_000_000
 SHORT_CUT = 1.0
 BRISK = "SELO_IDLE_LIMIT=2s SELO_PING_INTERVAL=500ms "
+FINAL = "SELO_RETRY_FOR=0 SELO_RESUME_WINDOW=0 "
 
 
 class Unexpected(Exception):
@@ -163,6 +164,21 @@ def short_cut(network: Network, alice: Person, bob: Person, address: str) -> Non
 def long_cut(network: Network, alice: Person, bob: Person, address: str) -> None:
     emitter, receiver = stream(alice, bob, address, BRISK)
     network.cut("bob")
+    print("  --- bob's cable is cut, until both sides have given the session up ---", flush=True)
+    emitter.until("the session was lost")
+    receiver.until("the session was lost")
+    network.restore("bob")
+    print("  --- bob's cable is plugged in again ---", flush=True)
+    emitter.until("going on after")
+    emitter.end(0)
+    receiver.end(0)
+    same(alice, "film", bob, "inbox/film")
+    bob.runs("rm inbox/film")
+
+
+def final_cut(network: Network, alice: Person, bob: Person, address: str) -> None:
+    emitter, receiver = stream(alice, bob, address, BRISK + FINAL)
+    network.cut("bob")
     print("  --- bob's cable is cut, and stays cut ---", flush=True)
     emitter.end(4)
     receiver.end(4)
@@ -199,9 +215,11 @@ def show(network: Network, folder: Path) -> None:
     deliver(alice, bob, over6)
     print("\n4. a stream, and the cable is cut for a moment: it arrives all the same")
     short_cut(network, alice, bob, over4)
-    print("\n5. a stream, and the cable stays cut: both sides say so, and no part of it is left")
+    print("\n5. a stream, and the cable is cut for longer than they wait: a new session goes on")
     long_cut(network, alice, bob, over6)
-    print("\n6. mallory is refused, and alice gets through")
+    print("\n6. the cable stays cut, and neither side is to go on: both say so, and no part of it is left")
+    final_cut(network, alice, bob, over6)
+    print("\n7. mallory is refused, and alice gets through")
     stranger(alice, bob, mallory, over4)
 
 
@@ -226,7 +244,7 @@ def main() -> int:
         network.close()
     print(
         "\ndemo-hosts: all as it should be: "
-        "four deliveries arrived exactly, one was cut and left nothing, one was refused"
+        "five deliveries arrived exactly, one was cut and left nothing, one was refused"
     )
     return 0
 

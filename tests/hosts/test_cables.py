@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from ..processes.manners import BRISK, BRISK_AND_FINAL
 from .conftest import url
 
-BRISK = {"idle_limit": "2s", "ping_interval": "500ms"}
 PATIENT = {"idle_limit": "8s", "ping_interval": "500ms"}
 OUTAGE = 1.0
 """Seconds: long for TCP, which sends again after 0.2, 0.6, 1.4 and 3 s; short for a patient agent."""
@@ -73,9 +73,11 @@ class Feed:
 
 @FAMILIES
 def test_a_cut_longer_than_the_idle_limit_ends_both(alice, bob, network, inbox: Path, family: str) -> None:
-    """In the middle of a stream: 4 on both sides within seconds, and not even a temporary file."""
-    receiver = bob.receive("--into", inbox, bind=url(getattr(bob, family)), settings=BRISK)
-    emitter = alice.emit(getattr(bob, family), "--as", "stream", "-", settings=BRISK, stdin=subprocess.PIPE)
+    """Where neither takes it up again: 4 on both sides within seconds, and not even a temporary file."""
+    receiver = bob.receive("--into", inbox, bind=url(getattr(bob, family)), settings=BRISK_AND_FINAL)
+    emitter = alice.emit(
+        *(getattr(bob, family), "--as", "stream", "-"), settings=BRISK_AND_FINAL, stdin=subprocess.PIPE
+    )
     with Feed.into(emitter):
         emitter.wait_for("progress")
         network.cut("bob")
@@ -85,6 +87,30 @@ def test_a_cut_longer_than_the_idle_limit_ends_both(alice, bob, network, inbox: 
     for process in (emitter, receiver):
         assert "nothing heard from the other side for 2 s" in process.message
     assert list(inbox.iterdir()) == []
+
+
+@FAMILIES
+def test_a_cut_longer_than_the_idle_limit_is_gone_on_from(
+    alice, bob, network, inbox: Path, family: str
+) -> None:
+    """Both sides give the session up, and go on in another one when the cable is there again: 0 on both."""
+    receiver = bob.receive("--into", inbox, bind=url(getattr(bob, family)), settings=BRISK)
+    emitter = alice.emit(
+        *(getattr(bob, family), "--as", "stream", "-"),
+        settings={**BRISK, "retry_max": "1s"},
+        stdin=subprocess.PIPE,
+    )
+    with Feed.into(emitter) as feed:
+        emitter.wait_for("progress")
+        network.cut("bob")
+        for process in (emitter, receiver):
+            assert "nothing heard" in process.wait_for("lost")["reason"]
+        network.restore("bob")
+        assert emitter.wait_for("resumed")["offset"] > 0
+    assert (emitter.end(), receiver.end()) == (0, 0), (emitter.events[-1], receiver.events[-1])
+    arrived = (inbox / "stream").read_bytes()
+    assert (len(arrived), blake3(arrived).digest()) == (feed.size, feed.digest.digest())
+    assert [path.name for path in inbox.iterdir()] == ["stream"]
 
 
 @FAMILIES

@@ -15,7 +15,7 @@ PEERS = ("alice", "bob", "bob.home")
 # A line, where the cursor is at its end, and all that may follow; every shell says the same.
 LINES = {
     "selo tr": {"trust"},
-    "selo trust ": {"add", "list", "show", "remove", "rename", "rotate", "import", "allow", "deny"},
+    "selo trust ": {"add", "list", "show", "remove", "rename", "rotate", "import", "allow", "deny", "policy"},
     "selo --json trust s": {"show"},
     "selo trust show ": set(PEERS),
     "selo trust remove b": {"bob", "bob.home"},
@@ -25,6 +25,14 @@ LINES = {
     "selo trust add bob rep": {"report.pdf"},
     "selo trust add ": set(),
     "selo demo --transport ": {"pair", "pipe"},
+    "selo emit report.pdf rep": {"report.pdf"},
+    "selo receipt ": {"show", "verify"},
+    "selo receipt verify rep": {"report.pdf"},
+    "selo receive --names ": {"plain", "portable", "any"},
+    "selo emit --digest s": {"sha256"},
+    "selo trust policy b": {"bob", "bob.home"},
+    "selo trust policy bob --folders ": {"yes", "no"},
+    "selo trust policy bob --overwrite re": {"rename", "replace"},
     "selo config window_bytes record_": {"record_size"},
     "selo receive --bind tcp://0.0.0.0:7800 --ov": {"--overwrite"},
     "selo receive --passphrase-file rep": {"report.pdf"},

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from dataclasses import fields
 
 import pytest
 
 from selo.agents.cli.parser import parse_command_line
+from selo.agents.hook import VARIABLES
 from selo.config.catalogue import CATALOGUE
 from selo.config.home import Home
+from selo.config.policy import PeerPolicy
 from selo.config.settings import load_settings
 
 
@@ -52,5 +55,17 @@ def test_every_setting_of_the_page_is_one(page, tmp_path):
     settings = load_settings(home)
     assert set(tomllib.loads(toml)) <= set(CATALOGUE)
     assert settings.receive_from == ("alice",)
+    assert settings.receive_forever
     variables = {setting.variable for setting in CATALOGUE.values()} | {"SELO_HOME"}
-    assert set(re.findall(r"SELO_[A-Z_]+", page)) <= variables
+    assert set(re.findall(r"SELO_[A-Z0-9_]+", page)) - {*VARIABLES} <= variables
+
+
+def test_every_variable_of_a_hook_is_on_the_page(page):
+    """Whoever writes a command for --exec finds all that it is told."""
+    assert {*re.findall(r"`(SELO_DELIVERY_[A-Z0-9_]+)`", page)} == {*VARIABLES}
+
+
+def test_every_option_of_a_policy_is_on_the_page(page):
+    """The table has one line for each field."""
+    options = {f"--{field.name.replace('_', '-')}" for field in fields(PeerPolicy)}
+    assert {*re.findall(r"^\| `(--[a-z-]+) ", page, re.M)} == options

@@ -43,6 +43,31 @@ def test_pipe_to_pipe_of_every_size(receive, emit, size: int) -> None:
     assert (emitter.end(), receiver.end()) == (0, 0)
 
 
+@pytest.mark.parametrize("what", ["empty file", "empty folder", "folder of empty ones", "several"])
+def test_nothing_is_something_too(receive, emit, tmp_path: Path, what: str) -> None:
+    """A file of 0 bytes, a folder of 0 items: each arrives, with its receipt, and is what it was."""
+    source, inbox = tmp_path / what, tmp_path / "inbox"
+    inbox.mkdir()
+    if what == "empty file":
+        source.touch()
+    else:
+        source.mkdir()
+    if what in ("folder of empty ones", "several"):
+        (source / "file").touch()
+        (source / "folder").mkdir()
+    sent = sorted(source.iterdir()) if what == "several" else [source]
+    receiver = receive("--into", inbox)
+    emitter = emit(receiver, *sent, "--receipt", tmp_path / "receipt")
+    assert (emitter.end(), receiver.end()) == (0, 0)
+    assert sorted(path.name for path in inbox.iterdir()) == [path.name for path in sent]
+    for path in sent:
+        below = [each.relative_to(path) for each in path.rglob("*")]
+        assert [each.relative_to(inbox / path.name) for each in (inbox / path.name).rglob("*")] == below
+        assert (inbox / path.name).is_dir() == path.is_dir()
+    assert emitter.named("delivered")[0]["bytes"] == 0
+    assert (tmp_path / "receipt").exists()
+
+
 def _feed(stdin, data: bytes) -> None:
     with stdin:
         stdin.write(data)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes.manners import FINAL
+
 MIB = 1 << 20
 
 
@@ -36,14 +38,14 @@ def held(start, homes, spool, tmp_path, monkeypatch):
             *("--bind", "tcp://127.0.0.1:0", "--hold", *options, "-"),
             home=homes.bob,
             stdout=stdout,
-            settings=settings,
+            settings={**FINAL, **(settings or {})},
         )
         address = receiver.wait_for("listening")["address"]
         emitter = start(
             *("emit", "--to", "bob", "--connect", address),
             home=homes.alice,
             stdin=subprocess.PIPE,
-            settings=settings,
+            settings={**FINAL, **(settings or {})},
         )
         return emitter, receiver
 

@@ -1,4 +1,4 @@
-"""The reading and the writing thread, with real sources and sinks."""
+"""The writing thread, with real sinks, in one session after another."""
 
 from __future__ import annotations
 
@@ -11,222 +11,34 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from selo.agents import workers
-from selo.agents.bodies import Kind, Offer
-from selo.agents.errors import DigestMismatch, InternalFault, SinkFault, SourceFault, TargetExists
-from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink
-from selo.agents.sources import (
-    BytesSource,
-    DescriptorSource,
-    FileSource,
-    IterableSource,
-    Source,
-    open_source,
+from selo.agents import writer as writer_module
+from selo.agents.bodies import Answer, Kind, Mark, Offer
+from selo.agents.errors import (
+    CannotBeginAnew,
+    DigestMismatch,
+    InternalFault,
+    PeerMisbehaved,
+    SinkFault,
+    TargetExists,
 )
-from selo.agents.workers import JOIN_BELOW, READ_AHEAD_BLOCKS, SMALLEST_BLOCK, Reader, Writer
-from selo.errors import SeloError
-
-PATIENCE = 20.0
-"""Seconds after which what should have come is missing; nothing waits that long when all is well."""
+from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink
+from selo.agents.storage.base import Held, StorageRules
+from selo.agents.storage.staged_file import StagedFile
+from selo.agents.writer import JOIN_BELOW, Writer, check_place
+from tests.agents.bell import PATIENCE, Bell
 
 RECORD = 1000
-STREAM = Offer(Kind.STREAM, None, None)
+STREAM = Offer(Kind.STREAM, None, None, delivery=b"d" * 16)
 
 
 @pytest.fixture(autouse=True)
 def _no_threads_are_left() -> Iterator[None]:
-    """Every thread that a test's workers started ends."""
+    """Every thread that a test's worker started ends."""
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:
         thread.join(PATIENCE)
         assert not thread.is_alive(), f"{thread.name} is left"
-
-
-class Bell:
-    """A ``wake`` that can be waited for."""
-
-    def __init__(self) -> None:
-        self._rung = threading.Semaphore(0)
-
-    def __call__(self) -> None:
-        self._rung.release()
-
-    def wait(self) -> None:
-        """Sleep until the bell was rung once more: as a session sleeps, but not for ever."""
-        assert self._rung.acquire(timeout=PATIENCE), "nobody woke the session"
-
-    def is_quiet(self) -> bool:
-        """Whether, once all earlier rings are forgotten, none follows for a moment."""
-        while self._rung.acquire(blocking=False):
-            pass
-        return not self._rung.acquire(timeout=0.05)
-
-    def until(self, condition: Callable[[], object]) -> None:
-        """Look at ``condition`` whenever the bell was rung, until it is true."""
-        while not condition():
-            self.wait()
-
-
-# Reader
-
-
-def reader_of(source: Source, record_size: int = RECORD) -> tuple[Reader, Bell]:
-    bell = Bell()
-    reader = Reader(source, record_size=record_size, wake=bell)
-    reader.start()
-    return reader, bell
-
-
-def take_all(reader: Reader, bell: Bell, limit: int, pieces: list[bytes]) -> list[bytes]:
-    """Every piece into ``pieces``, as the session takes them; the source's failure is raised."""
-    while not reader.ended:
-        while piece := reader.take(limit):
-            pieces.append(bytes(piece))
-        if not reader.ended:
-            bell.wait()
-    return pieces
-
-
-@pytest.mark.parametrize(
-    "size", [0, 1, RECORD - 1, RECORD, RECORD + 1, SMALLEST_BLOCK, SMALLEST_BLOCK + 1, 300_000]
-)
-@pytest.mark.parametrize("limit", [32, RECORD, 1 << 20])
-def test_the_reader_hands_out_every_byte_in_order(size: int, limit: int, tmp_path: Path) -> None:
-    """From a real file, in pieces of 1 to ``limit`` bytes, with the digest of all of it."""
-    path = tmp_path / "data"
-    path.write_bytes(data := os.urandom(size))
-    reader, bell = reader_of(FileSource(path))
-    pieces = take_all(reader, bell, limit, [])
-    assert b"".join(pieces) == data
-    assert all(1 <= len(piece) <= limit for piece in pieces)
-    assert reader.digest == blake3(data).digest()
-    assert reader.take(limit) == b""
-    reader.cancel()
-
-
-def test_records_are_full(tmp_path: Path) -> None:
-    """Out of a file every record but the last is full, though the blocks are larger than a record."""
-    path = tmp_path / "data"
-    path.write_bytes(os.urandom(5 * SMALLEST_BLOCK + 1))
-    reader, bell = reader_of(FileSource(path))
-    pieces = take_all(reader, bell, RECORD, [])
-    assert {len(piece) for piece in pieces[:-1]} == {RECORD}
-    reader.cancel()
-
-
-def test_the_reader_hands_out_live_input_at_once() -> None:
-    """Bytes in a pipe whose writer stays can be taken, and more later."""
-    readable, writable = os.pipe()
-    reader, bell = reader_of(DescriptorSource(readable))
-    try:
-        for said in (b"a", b"few bytes"):
-            os.write(writable, said)
-            taken: list[bytes] = []
-            bell.until(lambda taken=taken: taken.append(bytes(reader.take(RECORD))) or taken[-1])
-            assert taken[-1] == said
-            assert not reader.ended
-    finally:
-        os.close(writable)
-        bell.until(lambda: reader.ended)
-        reader.cancel()
-        os.close(readable)
-
-
-@pytest.mark.parametrize("blocks", range(READ_AHEAD_BLOCKS + 3))
-def test_a_failure_surfaces_after_what_was_read(blocks: int) -> None:
-    """All that the source gave before it failed is handed out first; then every take raises its fault."""
-    data = os.urandom(blocks * SMALLEST_BLOCK)
-
-    def generate() -> Iterator[bytes]:
-        if data:
-            yield data
-        raise RuntimeError
-
-    reader, bell = reader_of(IterableSource(generate()), SMALLEST_BLOCK)
-    taken: list[bytes] = []
-    with pytest.raises(SourceFault):
-        take_all(reader, bell, RECORD, taken)
-    assert b"".join(taken) == data
-    assert not reader.ended
-    with pytest.raises(SourceFault):
-        reader.take(RECORD)
-    reader.cancel()
-
-
-class BrokenSource(BytesSource):
-    """A source of somebody else's, with a bug."""
-
-    def blocks(self, block_size: int) -> Iterator[bytes]:
-        yield b"first"
-        raise ZeroDivisionError
-
-
-def test_a_bug_in_a_source_is_an_internal_fault() -> None:
-    """An error that no source should raise is not lost with its thread."""
-    reader, bell = reader_of(BrokenSource(b""))
-    with pytest.raises(InternalFault, match="ZeroDivisionError"):
-        take_all(reader, bell, RECORD, [])
-    assert not reader.ended
-    reader.cancel()
-
-
-def test_reading_ahead_is_bounded() -> None:
-    """While nobody takes, a source is read a few blocks ahead and no further; each take lets it go on."""
-    bell = Bell()
-    given = 0
-
-    def generate() -> Iterator[bytes]:
-        nonlocal given
-        while True:
-            given += 1
-            bell()
-            yield bytes(SMALLEST_BLOCK)
-
-    reader = Reader(IterableSource(generate()), record_size=SMALLEST_BLOCK, wake=bell)
-    reader.start()
-    for taken in range(5):
-        most = taken + READ_AHEAD_BLOCKS + 1  # the blocks that wait, and the one in the reader's hand
-        bell.until(lambda most=most: given >= most)
-        assert bell.is_quiet(), "it reads on"
-        assert given == most
-        assert len(reader.take(SMALLEST_BLOCK)) == SMALLEST_BLOCK
-    reader.cancel()
-
-
-@pytest.mark.parametrize("stage", ["never started", "waiting for input", "full", "ended", "failed"])
-def test_cancel_ends_the_reader_at_every_stage(stage: str) -> None:
-    """However far it is, the thread ends soon (see the fixture), and nothing is handed out any more."""
-    readable, writable = os.pipe()
-    sources: dict[str, Callable[[], Source]] = {
-        "never started": lambda: BytesSource(b"x"),
-        "waiting for input": lambda: DescriptorSource(readable),
-        "full": lambda: open_source("/dev/zero"),
-        "ended": lambda: BytesSource(b""),
-        "failed": lambda: BrokenSource(b""),
-    }
-    bell = Bell()
-    reader = Reader(sources[stage](), record_size=RECORD, wake=bell)
-    try:
-        if stage != "never started":
-            reader.start()
-        if stage not in ("never started", "waiting for input"):
-            bell.until(lambda: reader.ended or reader._failure or len(reader._blocks) == READ_AHEAD_BLOCKS)
-            assert bell.is_quiet()  # by now it most likely sleeps where it is to be woken
-        started = time.monotonic()
-        reader.cancel()
-        reader.cancel()
-        assert time.monotonic() - started < PATIENCE / 2
-        assert not reader._thread.is_alive()
-        assert not reader._blocks
-        if stage == "waiting for input":
-            assert not reader.ended, "a cancelled stream did not end in order"
-    finally:
-        os.close(readable)
-        os.close(writable)
-
-
-# Writer
 
 
 @pytest.fixture
@@ -262,8 +74,8 @@ def test_the_writer_stores_every_byte_in_order(started: Start, lengths: list[int
     assert writer.failure is None
     assert writer.target == str(tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == data
-    assert writer.digest == blake3(data).digest()
-    assert (writer.consumed_records, writer.consumed_bytes) == (len(parts), len(data))
+    assert writer.stored.blake3 == blake3(data).digest()
+    assert (writer.consumed_records, writer.position) == (len(parts), len(data))
     assert writer.wait()
     assert os.listdir(tmp_path) == ["out"]
 
@@ -275,7 +87,7 @@ def test_what_is_consumed_is_told_before_the_end(started: Start) -> None:
     for number in range(1, 20):
         writer.put(bytes([number]) * number)
         bell.until(lambda number=number: writer.consumed_records == number)
-        assert len(got) == writer.consumed_bytes
+        assert len(got) == writer.position
     assert not writer.stored
 
 
@@ -359,9 +171,10 @@ class AnnouncingSink(FolderSink):
         super().__init__(folder, sender=sender)
         self.opened = threading.Event()
 
-    def open(self, offer: Offer) -> None:
-        super().open(offer)
+    def open(self, offer: Offer) -> Held | None:
+        held = super().open(offer)
         self.opened.set()
+        return held
 
 
 @pytest.mark.parametrize("stage", ["never opened", "open", "written", "finished"])
@@ -382,7 +195,7 @@ def test_cancel_ends_the_writer_at_every_stage(stage: str, tmp_path: Path) -> No
         bell.until(lambda: writer.stored)
     writer.cancel()
     writer.cancel()
-    assert writer.stored == (stage == "finished")
+    assert (writer.stored is not None) == (stage == "finished")
     assert os.listdir(tmp_path) == (["out"] if stage == "finished" else [])
     assert writer.failure is None
 
@@ -456,7 +269,7 @@ def test_security_a_cancelled_delivery_on_a_hanging_disk_leaves_nothing(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancel removes the partial file at once; when the disk comes back, no name appears after all."""
-    monkeypatch.setattr(workers, "JOIN_SECONDS", 0.05)
+    monkeypatch.setattr(writer_module, "JOIN_SECONDS", 0.05)
     sink = HangingSink(tmp_path / "out", method)
     writer = Writer(sink, wake=Bell())
     writer.open(STREAM)
@@ -482,25 +295,188 @@ def test_a_slow_disk_is_waited_for(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
-# Both
+# In one session after another
+
+DATA = os.urandom(1000)
 
 
-def test_a_file_goes_through_both_unchanged(started: Start, tmp_path: Path) -> None:
-    """Reader to Writer, piece by piece: both take the same digest and the copy is the original."""
-    (tmp_path / "in").write_bytes(data := os.urandom(500_000))
-    reader, reader_bell = reader_of(FileSource(tmp_path / "in"))
-    writer, writer_bell = started(FileSink(tmp_path / "out"))
-    for piece in take_all(reader, reader_bell, RECORD, []):
-        writer.put(piece)
-    writer.finish(reader.digest)
-    writer_bell.until(lambda: writer.stored or writer.failure)
-    assert (tmp_path / "out").read_bytes() == data
-    assert reader.digest == writer.digest == blake3(data).digest()
-    reader.cancel()
+def answer_of(count: int) -> Answer:
+    """That of a writer in whose process so much came."""
+    return Answer((Mark(count, blake3(DATA[:count]).digest()),) if count else ())
 
 
-def test_failures_are_of_the_family() -> None:
-    """Whatever surfaces from a worker is a SeloError with an exit status."""
-    for error in (InternalFault(ValueError("x")), DigestMismatch(), SourceFault("a", "b")):
-        assert isinstance(error, SeloError)
-        assert error.exit_status in (1, 4)
+def taken_up(writer: Writer, bell: Bell) -> Answer:
+    """A session begins; its answer."""
+    writer.take_up()
+    bell.until(lambda: writer.answer is not None)
+    assert writer.answer is not None
+    return writer.answer
+
+
+def staged(folder: Path) -> StagedFile:
+    """A sink that keeps what was cut."""
+    return StagedFile(folder, StorageRules(), name="out")
+
+
+def begun(started: Start, folder: Path, count: int) -> tuple[Writer, Bell]:
+    """A writer that has so much of ``DATA``."""
+    writer, bell = started(staged(folder))
+    bell.until(lambda: writer.answer is not None)
+    assert writer.answer == Answer()
+    writer.go_on(0)
+    if count:
+        writer.put(DATA[:count])
+        bell.until(lambda: writer.position == count)
+    return writer, bell
+
+
+@pytest.mark.parametrize("count", [0, 1, 500, 1000])
+def test_the_next_session_goes_on_where_the_last_one_was(started: Start, tmp_path: Path, count: int) -> None:
+    """Its answer comes when all of the last session is written, and what follows is added to that."""
+    writer, bell = begun(started, tmp_path, 0)
+    for start in range(0, count, 100):
+        writer.put(DATA[start : min(start + 100, count)])
+    assert taken_up(writer, bell) == answer_of(count)
+    writer.go_on(count)
+    if count < len(DATA):
+        writer.put(DATA[count:])
+    writer.finish(blake3(DATA).digest())
+    assert writer.wait()
+    assert (tmp_path / "out").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("count", [1, 500, 1000])
+def test_the_next_session_may_begin_anew(started: Start, tmp_path: Path, count: int) -> None:
+    """At place 0 what was there goes, and the digest is of what comes."""
+    writer, bell = begun(started, tmp_path, count)
+    assert taken_up(writer, bell) == answer_of(count)
+    writer.go_on(0)
+    writer.put(b"other")
+    writer.finish(blake3(b"other").digest())
+    assert writer.wait()
+    assert (tmp_path / "out").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("sessions", [0, 1, 2])
+@pytest.mark.parametrize("place", ["the end", "the beginning", "a mark"])
+def test_security_what_was_on_disk_is_never_added_to_by_mistake(
+    started: Start, tmp_path: Path, sessions: int, place: str
+) -> None:
+    """Another process left 500 bytes. However many sessions are lost before one settles the place, each is
+    shown the same marks, and DATA is written where it belongs."""
+    first, _ = begun(started, tmp_path, 500)
+    first.suspend()
+    assert first.suspended
+    writer, bell = started(staged(tmp_path))
+    bell.until(lambda: writer.answer is not None)
+    shown = writer.answer
+    assert shown is not None and shown.held == 500
+    for _ in range(sessions):
+        assert taken_up(writer, bell) == shown
+    at = {"the end": 500, "the beginning": 0, "a mark": shown.marks[len(shown.marks) // 2].position}[place]
+    writer.go_on(at)
+    writer.put(DATA[at:])
+    writer.finish(blake3(DATA).digest())
+    assert writer.wait(), writer.failure
+    assert (tmp_path / "out").read_bytes() == DATA
+
+
+def test_what_is_stored_says_so_in_every_session(started: Start, tmp_path: Path) -> None:
+    """After the commit the answer is "complete", with the end of it, at once."""
+    writer, _ = begun(started, tmp_path, 1000)
+    writer.finish(blake3(DATA).digest())
+    assert writer.wait()
+    for _ in range(2):
+        writer.take_up()
+        assert writer.answer == Answer(answer_of(1000).marks, complete=True)
+    assert not writer.found_stored
+    assert writer.stored is not None and writer.stored.durable
+    assert (writer.stored.items, writer.stored.items_bytes) == (1, 1000)
+
+
+def test_what_another_process_stored_is_found(started: Start, tmp_path: Path) -> None:
+    """Until it is forgotten, a new writer of the same delivery answers that it is complete; after that it is
+    a new delivery, whose name is taken."""
+    first, _ = begun(started, tmp_path, 1000)
+    first.finish(blake3(DATA).digest())
+    assert first.wait()
+    second, bell = started(staged(tmp_path))
+    bell.until(lambda: second.answer is not None)
+    assert second.answer == Answer(answer_of(1000).marks, complete=True)
+    assert second.found_stored and second.wait()
+    assert second.target == str(tmp_path / "out")
+    second.forget()
+    assert os.listdir(tmp_path) == ["out"]
+    third, bell = started(staged(tmp_path))
+    bell.until(lambda: third.failure is not None)
+    assert isinstance(third.failure, TargetExists)
+
+
+def test_a_sink_that_only_hands_on_goes_on_and_never_anew(started: Start) -> None:
+    """In the same process it can go on from exactly where it is."""
+    got = bytearray()
+    writer, bell = started(CallableSink(got.extend))
+    bell.until(lambda: writer.answer is not None)
+    writer.go_on(0)
+    writer.put(DATA[:500])
+    assert taken_up(writer, bell) == answer_of(500)
+    assert (writer.handed_on, writer.keeps) == (500, False)
+    writer.go_on(500)
+    writer.put(DATA[500:700])
+    assert taken_up(writer, bell) == answer_of(700)
+    writer.go_on(0)
+    bell.until(lambda: writer.failure is not None)
+    assert isinstance(writer.failure, CannotBeginAnew)
+    assert got == DATA[:700]
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000])
+def test_suspending_keeps_what_came_and_nothing_else(started: Start, tmp_path: Path, count: int) -> None:
+    """All that was put is on disk for another process; where nothing came there is nothing to keep."""
+    writer, _ = begun(started, tmp_path, 0)
+    if count:
+        writer.put(DATA[:count])
+    writer.suspend()
+    assert writer.stored is None and writer.failure is None
+    assert len(os.listdir(tmp_path)) == (1 if count else 0)
+    again, bell = started(staged(tmp_path))
+    bell.until(lambda: again.answer is not None)
+    assert again.answer is not None and again.answer.held == count
+
+
+def test_suspending_what_cannot_be_kept_discards_it(started: Start, tmp_path: Path) -> None:
+    """Where nothing is to be resumed, nothing is left."""
+    writer, bell = started(StagedFile(tmp_path, StorageRules(keep=False), name="out"))
+    bell.until(lambda: writer.answer is not None)
+    writer.go_on(0)
+    writer.put(DATA)
+    writer.suspend()
+    assert not writer.suspended
+    assert os.listdir(tmp_path) == []
+
+
+def test_suspending_does_not_wait_for_a_rate(started: Start, tmp_path: Path) -> None:
+    """A slow rate is no reason to end late, or to lose what came."""
+    writer = Writer(staged(tmp_path), wake=lambda: None, rate=100)
+    writer.open(STREAM)
+    writer.go_on(0)
+    for start in range(0, 1000, 100):
+        writer.put(DATA[start : start + 100])
+    begun_at = time.monotonic()
+    writer.suspend()
+    assert time.monotonic() - begun_at < PATIENCE / 2
+    assert writer.wait() is False
+    again, bell = started(staged(tmp_path))
+    bell.until(lambda: again.answer is not None)
+    assert again.answer is not None and again.answer.held == 1000
+
+
+@pytest.mark.parametrize("place", range(0, 60, 5))
+def test_security_a_place_is_0_or_a_mark(place: int) -> None:
+    """Everything else breaks the protocol."""
+    answer = Answer((Mark(10, bytes(32)), Mark(45, bytes(32))))
+    if place in (0, 10, 45):
+        check_place(answer, place)
+    else:
+        with pytest.raises(PeerMisbehaved):
+            check_place(answer, place)

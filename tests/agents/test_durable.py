@@ -1,0 +1,141 @@
+"""Writing and syncing on real files, and what file systems without modes or syncs say."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selo.agents.storage import durable
+from selo.agents.storage.durable import (
+    WITHOUT_MODES,
+    current_umask,
+    set_mode,
+    set_time,
+    sync,
+    sync_file_system,
+    sync_tree,
+    write_all,
+)
+from selo.config.files import UNSYNCABLE
+
+
+def refusing(code: int) -> Callable[..., Any]:
+    def refuse(*_args: object, **_kw: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return refuse
+
+
+def test_a_pipe_that_takes_little_at_once_gets_everything() -> None:
+    """Also where somebody has made it non-blocking."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    data = os.urandom(300_000)
+    arrived = bytearray()
+
+    def read() -> None:
+        while len(arrived) < len(data):
+            arrived.extend(os.read(readable, 1 << 16))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    write_all(writable, data)
+    reader.join()
+    assert arrived == data
+    os.close(readable)
+    os.close(writable)
+
+
+@pytest.mark.parametrize("code", [*UNSYNCABLE, errno.EIO, errno.ENOSPC])
+def test_only_what_cannot_be_synced_at_all_is_no_failure(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe has nothing to sync; a disk that fails does."""
+    monkeypatch.setattr(os, "fsync", refusing(code))
+    if code in UNSYNCABLE:
+        sync(0)
+    else:
+        with pytest.raises(OSError):
+            sync(0)
+
+
+def test_every_file_and_folder_of_a_tree_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one once; a link, also one that leads nowhere, is stored with its name."""
+    names = ["", "a", "b", "b/c", "b/c/d", "e"]
+    for name in ("b/c", "e"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("a", "b/c/d"):
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "b" / "up").symlink_to("../..")
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    root = os.open(tmp_path, os.O_RDONLY)
+    before = len(os.listdir("/proc/self/fd"))
+    sync_tree(root)
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(root)
+    assert sorted(synced) == sorted((tmp_path / name).stat().st_ino for name in names)
+
+
+def test_a_whole_file_system_is_synced_or_it_is_said_that_it_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no such call each file is to be synced; a descriptor that is none is an error."""
+    root = os.open(tmp_path, os.O_RDONLY)
+    assert sync_file_system(root) is hasattr(durable._libc, "syncfs")
+    os.close(root)
+    if hasattr(durable._libc, "syncfs"):
+        with pytest.raises(OSError):
+            sync_file_system(root)
+    monkeypatch.setattr(durable, "_libc", object())
+    assert sync_file_system(root) is False
+
+
+def test_modes_and_times_are_set(tmp_path: Path) -> None:
+    """Of a file and of a link itself; a time before 1970 too."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    number = os.open(tmp_path / "file", os.O_RDONLY)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    set_mode(number, 0o640)
+    set_time(number, -1_500_000_000)
+    set_time(b"link", 7_000_000_000, dir_fd=folder)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    assert (tmp_path / "file").stat().st_mtime_ns == -1_500_000_000
+    assert (tmp_path / "link").lstat().st_mtime_ns == 7_000_000_000
+    set_time(number, 2**200)  # no system has that; it is let be
+    os.close(number)
+    os.close(folder)
+
+
+@pytest.mark.parametrize("code", [*WITHOUT_MODES, errno.EIO, errno.EROFS])
+def test_a_file_system_without_modes_and_times_will_do(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What FAT says is no failure; what a broken disk says is."""
+    monkeypatch.setattr(os, "fchmod", refusing(code))
+    monkeypatch.setattr(os, "utime", refusing(code))
+    for act in (lambda: set_mode(0, 0o600), lambda: set_time(0, 0)):
+        if code in WITHOUT_MODES:
+            act()
+        else:
+            with pytest.raises(OSError):
+                act()
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o027])
+@pytest.mark.parametrize("asked", ["the system", "by setting it"])
+def test_the_umask_is_found_out(mask: int, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From /proc, or by setting it and setting it back."""
+    if asked == "by setting it":
+        monkeypatch.setattr("builtins.open", refusing(errno.ENOENT))
+    before = os.umask(mask)
+    try:
+        assert current_umask() == mask
+        assert current_umask() == mask
+    finally:
+        os.umask(before)
