@@ -17,7 +17,7 @@ from selo.agents.establish import HandshakeLink, establish_as_emitter
 from selo.agents.facts import SessionFacts
 from selo.agents.listing import whole_as_item
 from selo.agents.meeting import Meeting, Part, Terms
-from selo.agents.meeting_errors import RefusedByPeer
+from selo.agents.meeting_errors import RefusedByPeer, WrongListener
 from selo.agents.outage import Outage, may_be_taken_up
 from selo.agents.outgoing import Outgoing
 from selo.agents.reader import Reader
@@ -33,7 +33,7 @@ from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.items import ItemLog
 from selo.crypto.limits import DELIVERY_LENGTH
 from selo.crypto.receipts import Attestation, Statement
-from selo.errors import SeloError, SessionError, UnreachableError
+from selo.errors import Interrupted, SeloError, SessionError, UnreachableError
 from selo.transport.base import Leg
 
 
@@ -106,6 +106,7 @@ class _Errand:
         self._sent_whole: int | None = None
         self._statement: Statement | None = None
         self._records = 0
+        self._earlier = False
 
     def run(self, meeting: Meeting) -> events.Delivered:
         """Sessions, until one of them ends with the receipt."""
@@ -120,6 +121,9 @@ class _Errand:
                 self._outage.lost(error, self._acknowledged)
                 if self._outage.over:
                     raise self._cut(error, tried=self._settings.retry_for or 0.0) from error
+            except Interrupted as error:
+                error.hint = self._how_to_go_on
+                raise
             finally:
                 leg.close()
             self._terms.report(events.Lost(str(self._outage.cause), self._outage.left))
@@ -133,7 +137,8 @@ class _Errand:
         while True:
             try:
                 return meeting.establish(self._part(self._outage.left), self._terms)
-            except RefusedByPeer:  # a link that flaps closes at that very moment, too
+            # A link that flaps closes at that very moment, too, and a bad one turns a bit of a handshake.
+            except (RefusedByPeer, WrongListener):
                 if self._outage.over:
                     raise
                 self._outage.lost(cause, self._acknowledged)
@@ -182,6 +187,7 @@ class _Errand:
         return self._delivered()
 
     def _resumed(self, answer: Answer, place: int) -> None:
+        self._earlier = answer.complete and place == answer.held
         if not answer.complete:  # what was sent whole once was not stored
             self._sent_whole = None
         if answer.held:
@@ -201,7 +207,15 @@ class _Errand:
         # Once all was sent it may have been stored, whatever became of the sessions after that.
         unknown = self._sent_whole is not None
         done = self._acknowledged if self._sent_whole is None else self._sent_whole
-        return DeliveryCut("Emitter", error, done, outcome_unknown=unknown, tried=tried)
+        cut = DeliveryCut("Emitter", error, done, outcome_unknown=unknown, tried=tried)
+        cut.hint = self._how_to_go_on
+        return cut
+
+    @property
+    def _how_to_go_on(self) -> str:
+        """What a person can do after a cut; nothing where the source cannot be read by another process."""
+        named = self._emitter.delivery is not None and self._emitter.source.restartable
+        return "the same command goes on where this one stopped, once a Receiver waits there" if named else ""
 
     # The receipt
 
@@ -259,6 +273,7 @@ class _Errand:
             target=None,
             receipt="verified",
             items=statement.items,
+            earlier=self._earlier,
             delivery=statement.delivery.hex(),
             durable=statement.durable,
         )

@@ -86,11 +86,12 @@ class SinkFault(LocalFault):
 class TargetExists(SinkFault):
     """The target is there already and nobody allowed us to replace it."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, shown_to_peer: str | None = None) -> None:
         super().__init__(
             target,
             "it exists already",
-            hint="choose another name, or allow it with --overwrite (overwrite=True)",
+            hint="the Emitter can choose another name with --as; --rename and --overwrite take it here",
+            for_peer=f"{shown_to_peer or 'its place'} exists already",
         )
         self.args = (target,)
 
@@ -200,7 +201,8 @@ class PeerFailed(PeerFault):
         self.text = text
 
     def __str__(self) -> str:
-        return f"the {self.role} failed: {self.text}"
+        verb = "did not take it" if self.role == "Receiver" else "could not go on"
+        return f"the {self.role} {verb}: {self.text}"
 
 
 class PeerLater(SessionError):

@@ -129,6 +129,8 @@ class Progress(Event):
 class Delivered(Event):
     """The delivery is stored, out of ``records`` DATA records.
 
+    ``places`` are all final names of a Receiver's, of which ``target`` is the one, or the folder.
+    ``earlier``: by an earlier session, which may be long ago: this one was about the receipt alone.
     ``receipt`` is "verified" for an Emitter, "sent" or "not sent" for a Receiver.
     """
 
@@ -140,7 +142,9 @@ class Delivered(Event):
     seconds: float
     target: str | None
     receipt: str
+    places: tuple[str, ...] = ()
     items: int = 1
+    earlier: bool = False
     delivery: str = ""
     durable: bool = False
 

@@ -76,6 +76,12 @@ class Hook:
         self._ended = ended
         self._queue: SimpleQueue[Arrived | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._dropping = False
+
+    @property
+    def command(self) -> str:
+        """The program's name, as it was given."""
+        return self._words[0]
 
     def run(self, arrived: Arrived) -> None:
         """Run the command for this delivery, after those for the ones before; returns at once."""
@@ -84,8 +90,9 @@ class Hook:
             self._thread.start()
         self._queue.put(arrived)
 
-    def close(self) -> None:
-        """Wait until the command has run for each delivery."""
+    def close(self, *, drop: bool = False) -> None:
+        """Wait until the command has run for each delivery; ``drop``: only until this one has ended."""
+        self._dropping = drop
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
@@ -93,6 +100,8 @@ class Hook:
 
     def _work(self) -> None:
         while (arrived := self._queue.get()) is not None:
+            if self._dropping:
+                continue
             self._ended(arrived, *self._run(arrived))
 
     def _run(self, arrived: Arrived) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from selo.agents.bodies import Ack, Answer, Offer
 from selo.agents.delivery import Pace, SendWindow
@@ -17,6 +18,7 @@ from selo.agents.reader import Reader
 from selo.agents.session import FRAMES_PER_TURN, Session
 from selo.crypto.handshake import SessionLimits
 from selo.crypto.records import Record, RecordType
+from selo.transport.base import LegClosed
 
 
 class Outgoing:
@@ -111,8 +113,6 @@ class Outgoing:
 
     def receive(self, record: Record, session: Session) -> None:
         """See ``Handler.receive``."""
-        if not self._opened:
-            raise PeerMisbehaved(f"{record.type.name} before OPEN")
         if record.type is RecordType.OPEN:
             self._answer = Answer.unpack(record.plaintext)
             self._reader.take_up(self._answer)
@@ -145,5 +145,6 @@ class Outgoing:
         if not self._attested:
             raise PeerMisbehaved("RECEIPT without a signed statement")
         self._on_receipt()
-        session.send(RecordType.ACK, Ack(session.expected_seq, self._reader.length).pack())
-        self.done = True
+        self.done = True  # whether or not the Receiver hears of it
+        with suppress(LegClosed):
+            session.send(RecordType.ACK, Ack(session.expected_seq, self._reader.length).pack())

@@ -27,11 +27,15 @@ from selo.agents.session import Session
 from selo.agents.writer import Writer
 from selo.crypto import receipts
 from selo.crypto.handshake import Established
-from selo.errors import Interrupted, PeerFault, SeloError, SessionError, UnreachableError
+from selo.errors import Interrupted, LocalFault, PeerFault, SeloError, SessionError, UnreachableError
 from selo.transport.base import Leg
 
 if TYPE_CHECKING:
     from selo.agents.receiver import Receiver, Service
+
+
+GOES_ON = "what came is kept; the same commands go on where they stopped"
+"""What a person is told who can do something about it."""
 
 
 class Unfinished(SessionError):
@@ -155,11 +159,13 @@ class Reception:
         if self._settings.resume_window and may_be_taken_up(error):
             self._service.intakes.hold(intake)
             raise self._unfinished(error, None) from error
-        if isinstance(error, PeerInterrupted | Interrupted) and self._settings.resume_window:
+        if isinstance(error, PeerInterrupted | Interrupted | PeerFault) and self._settings.resume_window:
             intake.writer.suspend()
         else:
             intake.writer.cancel()
         self._service.intakes.done(intake)
+        if intake.writer.suspended and isinstance(error, Interrupted | LocalFault):
+            error.hint = f"{error.hint}\n{GOES_ON}".strip()
         if isinstance(error, SessionError):
             kept = intake.writer.suspended
             raise DeliveryCut("Receiver", error, intake.writer.handed_on, kept=kept) from error
@@ -215,7 +221,9 @@ class Reception:
             seconds=time.monotonic() - intake.started,
             target=writer.target,
             receipt=receipt,
+            places=writer.places,
             items=stored.items,
+            earlier=writer.found_stored,
             delivery=offer.delivery.hex(),
             durable=stored.durable,
         )

@@ -177,6 +177,10 @@ class _Chosen(ResumableSink):
         return self._staged.target
 
     @property
+    def places(self) -> tuple[str, ...]:
+        return self._staged.places
+
+    @property
     def durable(self) -> bool:
         return self._staged.durable
 

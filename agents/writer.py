@@ -6,6 +6,7 @@ there is something to look at; it changes with the session, the writer does not.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -62,6 +63,13 @@ class Writer:
         """Whether what was written was left on disk to be taken up again."""
         self.failure: SeloError | None = None
         """Why the sink ended before that."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All final names, once stored; `target` is what they have in common."""
+        if self.stored is None or self._resumable is None:
+            return ()
+        return self._resumable.places
 
     # The session's side
 
@@ -160,11 +168,12 @@ class Writer:
             self.wake()
 
     def _let_go(self) -> None:
-        """Not stored: what was asked to be left for another session is, everything else goes."""
-        if self._suspending and self.failure is None and self._resumable is not None:
+        """Not stored: what was asked to be left is, and what a disk had no more room for; all else goes."""
+        left = self._suspending if self.failure is None else _is_full(self.failure)
+        if left and self._resumable is not None:
             with suppress(Exception):  # it is left as it is
                 self._resumable.suspend()
-                self.suspended = self.keeps
+                self.suspended = self._resumable.keeps
         else:
             self._discard()
 
@@ -267,6 +276,12 @@ class Writer:
     def _sleep(self, seconds: float) -> None:
         with self._condition:
             self._condition.wait_for(lambda: self._cancelled or self._suspending, seconds)
+
+
+def _is_full(failure: SeloError) -> bool:
+    """Whether it can be mended by making room: then it would be a pity for what came."""
+    cause = failure.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_place(answer: Answer, place: int) -> None:

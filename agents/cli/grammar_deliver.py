@@ -67,7 +67,13 @@ def _add_target(parser: Parser) -> None:
         "standard_output", metavar="-", nargs="?", choices=["-"], help="write to standard output"
     )
     taken = parser.add_mutually_exclusive_group()
-    add_switch(taken, "--overwrite", "receive_overwrite", "replace what has the name (refuse)", "replace")
+    add_switch(
+        taken,
+        "--overwrite",
+        "receive_overwrite",
+        "replace what has the name, a folder wholly (refuse)",
+        "replace",
+    )
     add_switch(taken, "--rename", "receive_overwrite", "store as `name (2)` if the name is taken", "rename")
     add_switch(
         parser,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from argparse import Namespace
 
@@ -19,7 +20,7 @@ from selo.config.catalogue import STANDARD_OUTPUT
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
-from selo.errors import LocalFault
+from selo.errors import Interrupted, LocalFault
 
 
 def run(_arguments: Namespace, context: Context) -> int:
@@ -37,6 +38,7 @@ def run(_arguments: Namespace, context: Context) -> int:
     sweep_places(settings, peers)
     narrator = Narrator(context, goes_on=settings.receive_forever)
     hook = _Hook(context)
+    hook.warn_early()
     with stop_on_signals() as stop:
         terms = Terms(
             settings=settings,
@@ -63,8 +65,11 @@ def run(_arguments: Namespace, context: Context) -> int:
                 if settings.receive_forever:
                     receiver.serve(place)
                 receiver.run(place)
+        except Interrupted:
+            hook.close(drop=True)
+            raise
         finally:
-            hook.close()
+            hook.close(drop=False)
             narrator.close()
     return LocalFault.exit_status if hook.failed else 0
 
@@ -82,9 +87,15 @@ class _Hook:
         if self._hook is not None:
             self._hook.run(arrived)
 
-    def close(self) -> None:
+    def warn_early(self) -> None:
+        """Say now that there is no such command; it may be there by the time of a delivery."""
+        if self._hook is not None and shutil.which(self._hook.command) is None:
+            self._context.warn(f"--exec: there is no command {self._hook.command}")
+
+    def close(self, *, drop: bool) -> None:
+        """Wait for what runs; ``drop``: and for nothing that has not begun."""
         if self._hook is not None:
-            self._hook.close()
+            self._hook.close(drop=drop)
 
     def _ended(self, arrived: Arrived, status: int, words: str) -> None:
         if status != 0:

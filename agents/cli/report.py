@@ -7,6 +7,7 @@ reads, can neither stop a delivery nor fail it.
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -27,6 +28,9 @@ PLAIN_INTERVAL = 5.0
 
 WAITING_EVENTS = 256
 """Events that may wait for a standard error that is held; what comes after them goes untold."""
+
+NAMES_TOLD = 8
+"""Final names of one delivery that are told in words; of more, the folder."""
 
 LAST_WORDS = 1.0
 """Seconds that ``close`` gives to what still waits."""
@@ -176,10 +180,22 @@ def in_words(event: events.Event, *, verbose: bool) -> str:
     return ""
 
 
+def earlier_words(event: events.Delivered) -> str:
+    """Of a delivery that an earlier session had stored: whatever became of it since is not looked at."""
+    if event.receipt == "verified":
+        head = f"{event.peer} had stored it before, receipt verified: {event.bytes:,} bytes"
+    else:
+        place = f" as {printable(event.target)}" if event.target is not None else ""
+        gone = event.target is not None and not os.path.lexists(event.target)
+        note = "; it is not there any more, and is not stored again" if gone else ""
+        head = f"stored{place} before, from {event.peer}; the receipt was missing{note}"
+    return f"{head}\nblake3 {event.blake3}"
+
+
 def resumed_words(event: events.Resumed) -> str:
     """From where a delivery goes on, and why that is not where it stopped."""
     if event.complete:
-        return "it was stored before; only the receipt was missing"
+        return "it was stored before; only the receipt is missing"
     if event.offset == event.held:
         return f"going on after {event.offset:,} bytes that are there"
     where = f"after {event.offset:,} bytes" if event.offset else "from the beginning"
@@ -189,15 +205,23 @@ def resumed_words(event: events.Resumed) -> str:
 def delivered_words(event: events.Delivered) -> str:
     """What was delivered, to whom, how fast, and what to compare."""
     rate = size_words(int(event.bytes / event.seconds)) if event.seconds > 0 else "-"
+    if event.earlier:
+        return earlier_words(event)
     if event.receipt == "verified":
         head = f"delivered to {event.peer}, receipt verified"
     else:
-        place = f" as {printable(event.target)}" if event.target is not None else ""
+        place = f" as {_places(event)}" if event.target is not None else ""
         unsent = "" if event.receipt == "sent" else "; the Emitter may not have the receipt"
         head = f"received from {event.peer}{place}{unsent}"
     if event.items != 1:
         head += f", {event.items:,} items"
     return f"{head}: {event.bytes:,} bytes in {event.seconds:.2f} s ({rate}/s)\nblake3 {event.blake3}"
+
+
+def _places(event: events.Delivered) -> str:
+    """Where it is: each name, if they are few, for with --rename they may be others than were sent."""
+    names = event.places if 1 < len(event.places) <= NAMES_TOLD else (event.target or "",)
+    return ", ".join(map(printable, names))
 
 
 def _short(value: bytes) -> str:

@@ -60,6 +60,11 @@ class ResumableSink(ABC):
 
     @property
     @abstractmethod
+    def places(self) -> tuple[str, ...]:
+        """The final names that were given, known from ``seal`` on, or when it was stored before."""
+
+    @property
+    @abstractmethod
     def durable(self) -> bool:
         """Whether what is committed survives a power cut."""
 

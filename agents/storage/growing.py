@@ -159,13 +159,16 @@ class GrowingTree:
         level.folded.add(folded)
 
     def _twice(self) -> SinkFault:
-        reason = "two items have this name, or names that are one here"
-        return SinkFault(ascii(self.path), reason, "exclude one of them, or give it another name")
+        reason = (
+            "something has this name already: an item whose name is the same here, or another program's file"
+        )
+        hint = "if it is an item, the Emitter can leave one out or rename it"
+        return SinkFault(ascii(self.path), reason, hint, for_peer=f"{self.path!a}: {reason}")
 
     def _check_link(self, entry: Entry) -> None:
         if not link_stays_inside(entry.depth, entry.target):
             reason = f"it is a link that leads out of what is delivered, to {os.fsdecode(entry.target)!a}"
-            raise SinkFault(ascii(self.path), reason)
+            raise SinkFault(ascii(self.path), reason, for_peer=f"{self.path!a}: {reason}")
 
     def _level_for(self, entry: Entry) -> _Level:
         while len(self._levels) > entry.depth + 1:

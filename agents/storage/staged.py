@@ -92,6 +92,15 @@ class Staged(ResumableSink):
     def keeps(self) -> bool:
         return self._keep
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        finals = self._state.finals if self._state is not None else ()
+        return tuple(str(self._path / final.target) for final in finals)
+
+    def _shown_to_peer(self, name: str) -> str | None:
+        """A name of the target folder, where the peer gave it; ours are not its business."""
+        return ascii(name)
+
     # What a file and a tree do in their own way
 
     @abstractmethod
@@ -195,13 +204,14 @@ class Staged(ResumableSink):
         if folder is not None and folder != is_folder(place):
             raise SinkFault(shown, "it is no folder" if folder else "it is a folder")
         if self._rules.overwrite is not Overwrite.REPLACE:
-            raise TargetExists(shown)
+            raise TargetExists(shown, self._shown_to_peer(name))
 
     def _check_room(self, needed: int = 0) -> None:
         volume = os.fstatvfs(self._folder)
         free = volume.f_bavail * volume.f_frsize - self._rules.keep_free
         if volume.f_blocks and max(needed, 0) > free:
-            reason = f"it takes {needed:,} bytes and {max(free, 0):,} are free"
+            kept = f", besides {self._rules.keep_free:,} to be kept free" if self._rules.keep_free else ""
+            reason = f"it takes {needed:,} bytes and {max(free, 0):,} are free{kept}"
             if needed <= 0:
                 reason = f"less than {self._rules.keep_free:,} bytes are left free"
             raise SinkFault(self.target, reason, for_peer="there is not enough room for it")
@@ -341,7 +351,9 @@ class Staged(ResumableSink):
                 return
             except FileExistsError:
                 if self._free_names is None:
-                    raise TargetExists(str(self._path / final.target)) from None
+                    raise TargetExists(
+                        str(self._path / final.target), self._shown_to_peer(final.target)
+                    ) from None
             self._rename_final(index, is_folder(source))
 
     def _rename_final(self, index: int, folder: bool) -> None:

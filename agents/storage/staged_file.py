@@ -52,6 +52,9 @@ class StagedFile(Staged):
     def log(self) -> ItemLog | None:
         return None
 
+    def _shown_to_peer(self, name: str) -> str | None:
+        return super()._shown_to_peer(name) if self._chosen is None else None
+
     def _begin(self, offer: Offer) -> None:
         self._offer = offer
         self._name = self._chosen

@@ -17,7 +17,7 @@ from selo.agents.names import checked_file_name, holds_unseen
 from selo.agents.trees.entries import is_legal_name
 from selo.config.policy import Names
 
-_HINT = "the Emitter can rename it; --names says which ones are taken"
+_HINT = "the Emitter can rename it, or leave it out; --names says which ones are taken"
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _NOT_ON_WINDOWS = frozenset('<>:"|?*\\')

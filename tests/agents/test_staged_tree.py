@@ -331,6 +331,8 @@ def test_security_an_altered_byte_anywhere_never_makes_a_wrong_tree(folder: Path
             discard_all(folder)
             path = cut_at(folder, len(TREE), step=1 << 20) / name
             raw = bytearray(path.read_bytes())
+            if at >= len(raw):  # the state tells its time with more or fewer digits
+                break
             raw[at] ^= 1
             path.write_bytes(raw)
             taken_up(folder, lambda good: good[-1])

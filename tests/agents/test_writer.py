@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from selo.agents.errors import (
     TargetExists,
 )
 from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink
+from selo.agents.storage import staged_file
 from selo.agents.storage.base import Held, StorageRules
 from selo.agents.storage.staged_file import StagedFile
 from selo.agents.writer import JOIN_BELOW, Writer, check_place
@@ -442,6 +444,53 @@ def test_suspending_keeps_what_came_and_nothing_else(started: Start, tmp_path: P
     again, bell = started(staged(tmp_path))
     bell.until(lambda: again.answer is not None)
     assert again.answer is not None and again.answer.held == count
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO], ids=errno.errorcode.get)
+def test_what_a_full_disk_has_is_kept_and_a_broken_one_is_not_believed(
+    started: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Room can be made, and then the delivery goes on; after any other fault nothing is left."""
+    writer, bell = begun(started, tmp_path, 1)
+
+    def failing(_descriptor: int, _data: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(staged_file, "write_all", failing)
+    writer.put(b"more")
+    bell.until(lambda: writer.failure)
+    writer.cancel()
+    monkeypatch.undo()
+    assert isinstance(writer.failure, SinkFault)
+    kept = bool(list(tmp_path.glob(".selo-*.part")))
+    assert kept == writer.suspended == (number != errno.EIO)
+
+
+def test_suspending_in_a_slow_write_lets_go_when_that_is_over(
+    started: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is written, and the next session of this process finds the folder free."""
+    writer, _ = begun(started, tmp_path, 1)
+    inside, go_on = threading.Event(), threading.Event()
+    true_write = staged_file.write_all
+
+    def slow(descriptor: int, data: bytes) -> None:
+        inside.set()
+        assert go_on.wait(PATIENCE)
+        true_write(descriptor, data)
+
+    monkeypatch.setattr(staged_file, "write_all", slow)
+    monkeypatch.setattr(writer_module, "JOIN_SECONDS", 0.05)
+    writer.put(b"m")
+    assert inside.wait(PATIENCE)
+    writer.put(b"never written, for the writing is to end")
+    writer.suspend()
+    go_on.set()
+    writer._thread.join(PATIENCE)
+    monkeypatch.undo()
+    again, bell = started(staged(tmp_path))
+    bell.until(lambda: again.answer or again.failure)
+    assert again.failure is None
 
 
 def test_suspending_what_cannot_be_kept_discards_it(started: Start, tmp_path: Path) -> None:

@@ -171,12 +171,32 @@ def test_what_is_said_of_a_delivery() -> None:
         (events.Resumed(500, 1000, False), "1,000 bytes are there, and are not all what is sent now"),
         (events.Resumed(500, 1000, False), "going on after 500 bytes"),
         (events.Resumed(0, 1000, False), "going on from the beginning"),
-        (events.Resumed(1000, 1000, True), "it was stored before; only the receipt was missing"),
+        (events.Resumed(1000, 1000, True), "it was stored before; only the receipt is missing"),
     ],
 )
 def test_what_is_said_of_a_delivery_that_goes_on(event: events.Resumed, words: str) -> None:
     """How much need not come again, and why that is not all that is there."""
     assert words in in_words(event, verbose=False)
+
+
+def test_what_was_stored_before_is_not_called_stored_now(tmp_path: Path) -> None:
+    """Both sides say that it was an earlier session, and the Receiver whether it is still there."""
+    earlier = events.Delivered("bob", 5, 0, "ab" * 32, 0.1, None, "verified", earlier=True)
+    assert delivered_words(earlier).startswith("bob had stored it before, receipt verified: 5 bytes")
+    target = tmp_path / "report"
+    stored = replace(earlier, peer="alice", target=str(target), receipt="sent")
+    assert "it is not there any more, and is not stored again" in delivered_words(stored)
+    target.touch()
+    words = delivered_words(stored)
+    assert words.startswith(f"stored as {target} before, from alice") and "any more" not in words
+
+
+def test_every_place_is_told_where_they_are_few() -> None:
+    """With --rename the names may be others than those that were sent."""
+    two = events.Delivered("alice", 5, 1, "ab" * 32, 0.1, "in", "sent", places=("in/q", "in/z (2)"), items=2)
+    assert "as in/q, in/z (2), 2 items" in delivered_words(two)
+    many = replace(two, places=tuple(f"in/{n}" for n in range(100)), items=100)
+    assert "as in, 100 items" in delivered_words(many)
 
 
 def test_what_is_said_of_a_lost_session() -> None:

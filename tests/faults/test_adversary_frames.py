@@ -242,9 +242,8 @@ def test_security_the_next_session_delivers_exactly(stage: Stage, recorded: Wire
     for blow, strike in blows(recorded, place).items():
         # Where the Emitter has its RECEIPT it is done; the Receiver sends that in one go with its statement.
         receipted = place[0] == BACK and place[1] >= STATEMENT and blow == "reflected as well"
-        over = (
-            receipted or place == (FORTH, CONFIRMATION) or (place in LAST and blow in ("doubled", "hung up"))
-        )
+        unread = place in LAST and blow in ("doubled", "hung up")
+        over = receipted or unread or place == (FORTH, CONFIRMATION)
         settings = settings_for(
             **IMPATIENT,
             retry_for=PATIENCE,
