@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from selo.agents import events
@@ -42,7 +43,8 @@ class Emitter:
     """One delivery to one pinned peer.
 
     ``delivery`` (16 bytes) is the name that an earlier run gave it, if it goes on; ``receipt`` keeps the
-    Receiver's signed receipt.
+    Receiver's signed receipt. ``on_verified`` is told what the Receiver has signed, before that hears that we
+    have it, and may forget the delivery.
     """
 
     identity: Identity
@@ -51,6 +53,7 @@ class Emitter:
     terms: Terms
     delivery: bytes | None = None
     receipt: ReceiptKeeper | None = None
+    on_verified: Callable[[Statement], None] = lambda _statement: None
 
     def run(self, meeting: Meeting) -> events.Delivered:
         """Deliver.
@@ -260,6 +263,8 @@ class _Errand:
         """Before the Receiver hears that we have it, and forgets the delivery."""
         if self._emitter.receipt is not None:
             self._emitter.receipt.write()
+        assert self._statement is not None
+        self._emitter.on_verified(self._statement)
 
     def _delivered(self) -> events.Delivered:
         statement = self._statement

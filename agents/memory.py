@@ -1,9 +1,11 @@
 """What an Emitter remembers of deliveries that are not done: the name under which the Receiver knows them.
 
-    deliveries/<hex>.json    {"version": 1, "delivery": "<32 hex digits>"}
+    deliveries/<hex>.json    {"version": 1, "delivery": "<32 hex digits>"} and, when its receipt has verified,
+                             "length": <bytes> and "blake3": "<64 hex digits>"
 
 The file's name is made from what is sent and to whom, so the same command finds it again after its process
-died. Without the file a delivery is a new one. It goes when the receipt has verified.
+died. Without the file a delivery is a new one. It goes when the command is done; who dies just before that
+finds out that everything was stored, though the Receiver may have forgotten it by then.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from selo.agents.content import ContentHash
+from selo.agents.sources import Source
 from selo.config.files import (
     list_folder,
     make_private_folder,
@@ -24,10 +29,36 @@ from selo.config.files import (
     remove_file,
     write_file,
 )
-from selo.crypto.limits import DELIVERY_LENGTH
+from selo.crypto.limits import DELIVERY_LENGTH, DIGEST_LENGTH
+
+READ_AT_ONCE = 1 << 20
+"""Bytes."""
 
 _VERSION = 1
 _SUFFIX = ".json"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The name (16 bytes) of a delivery, and, when its receipt has verified, length and BLAKE3 (32 bytes)."""
+
+    delivery: bytes
+    length: int = 0
+    blake3: bytes | None = None
+
+    def is_stored(self, source: Source) -> bool:
+        """Whether the Receiver has said that it stored what ``source`` gives: all of that is read for it.
+
+        Raises:
+            SourceFault: it cannot be read.
+        """
+        if self.blake3 is None or not source.restartable:
+            return False
+        content, length = ContentHash(), 0
+        for block in source.blocks(READ_AT_ONCE):
+            content.update(block)
+            length += len(block)
+        return (length, content.blake3) == (self.length, self.blake3)
 
 
 class DeliveryMemory:
@@ -40,21 +71,28 @@ class DeliveryMemory:
         self._folder = folder
         self._keep = keep
 
-    def recall(self, fingerprint: bytes, what: Sequence[str]) -> bytes:
-        """The name (16 bytes) of the delivery of ``what`` to the peer of this fingerprint.
+    def recall(self, fingerprint: bytes, what: Sequence[str]) -> Remembered:
+        """What is remembered of the delivery of ``what`` to the peer of this fingerprint; else a new name.
 
         ``what`` are texts that tell this source from every other one. A file that is damaged costs a new
         name, and so a delivery from its beginning.
         """
         path = self._path(fingerprint, what)
         self._sweep()
-        delivery = _read(path)
-        if delivery is None:
-            delivery = os.urandom(DELIVERY_LENGTH)
+        remembered = _read(path) or Remembered(os.urandom(DELIVERY_LENGTH))
         make_private_folder(self._folder)
-        entry = {"version": _VERSION, "delivery": delivery.hex()}
-        write_file(path, json.dumps(entry).encode() + b"\n")  # also of an old one: its time begins anew
-        return delivery
+        self._write(path, remembered)  # also an old one: its time begins anew
+        return remembered
+
+    def note_stored(self, fingerprint: bytes, what: Sequence[str], remembered: Remembered) -> None:
+        """Its receipt has verified: this is on the disk before the Receiver hears of that, and may forget."""
+        self._write(self._path(fingerprint, what), remembered)
+
+    def _write(self, path: Path, remembered: Remembered) -> None:
+        entry: dict[str, object] = {"version": _VERSION, "delivery": remembered.delivery.hex()}
+        if remembered.blake3 is not None:
+            entry |= {"length": remembered.length, "blake3": remembered.blake3.hex()}
+        write_file(path, json.dumps(entry).encode() + b"\n")
 
     def forget(self, fingerprint: bytes, what: Sequence[str]) -> None:
         """It is delivered; or its like, should the file be gone already."""
@@ -75,14 +113,20 @@ class DeliveryMemory:
                 continue
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path) -> Remembered | None:
     try:
         entry = json.loads(read_file(path))
-        if set(entry) != {"version", "delivery"} or entry["version"] != _VERSION:
+        if entry.pop("version") != _VERSION:
             return None
-        delivery = bytes.fromhex(entry["delivery"])
-    except FileNotFoundError:
+        stored = (
+            {"length": entry.pop("length"), "blake3": bytes.fromhex(entry.pop("blake3"))}
+            if ("blake3" in entry)
+            else {}
+        )
+        remembered = Remembered(bytes.fromhex(entry.pop("delivery")), **stored)
+    except (FileNotFoundError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return delivery if len(delivery) == DELIVERY_LENGTH else None
+    legal = (
+        len(remembered.delivery) == DELIVERY_LENGTH and len(remembered.blake3 or bytes(32)) == DIGEST_LENGTH
+    )
+    return remembered if legal and not entry and type(remembered.length) is int else None

@@ -8,9 +8,9 @@ from argparse import Namespace
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
 from selo.agents.emitter import Emitter
-from selo.agents.events import Report
+from selo.agents.events import Delivered, Report
 from selo.agents.meeting import Terms
-from selo.agents.memory import DeliveryMemory
+from selo.agents.memory import DeliveryMemory, Remembered
 from selo.agents.opening import open_paths
 from selo.agents.receipt_file import ReceiptKeeper
 from selo.agents.routes import meeting
@@ -20,6 +20,7 @@ from selo.config.catalogue import CATALOGUE
 from selo.config.errors import SettingMissing
 from selo.config.settings import Settings
 from selo.config.trust import Peer, TrustStore
+from selo.crypto.receipts import Statement
 from selo.crypto.suites import suite_by_name
 
 STANDARD_INPUT = "-"
@@ -40,16 +41,17 @@ def run(arguments: Namespace, context: Context) -> int:
     with stop_on_signals() as stop:
         terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
         try:
-            source = _source(arguments, context, stop, narrator)
-            memory = DeliveryMemory(context.home.deliveries_folder, keep=settings.keep_partial)
-            what = _what(arguments)
+            errand = _Errand(arguments, context, peer, _source(arguments, context, stop, narrator))
+            if errand.was_stored(narrator):
+                return 0
             emitter = Emitter(
                 identity=identity,
                 peer=peer,
-                source=source,
+                source=errand.source,
                 terms=terms,
-                delivery=memory.recall(peer.fingerprint, what) if what else None,
+                delivery=errand.remembered.delivery if errand.remembered is not None else None,
                 receipt=keeper,
+                on_verified=errand.note_stored,
             )
             with meeting(
                 connect=settings.emit_connect,
@@ -59,13 +61,61 @@ def run(arguments: Namespace, context: Context) -> int:
                 settings=settings,
             ) as place:
                 emitter.run(place)
-            if what:
-                memory.forget(peer.fingerprint, what)
+            errand.forget()
         finally:
             narrator.close()
             if keeper is not None:
                 keeper.discard()
     return 0
+
+
+class _Errand:
+    """What is sent, and what is remembered of that from process to process; nothing of standard input."""
+
+    def __init__(self, arguments: Namespace, context: Context, peer: Peer, source: Source) -> None:
+        self.source = source
+        self._peer = peer
+        self._what = _what(arguments)
+        self._memory = DeliveryMemory(context.home.deliveries_folder, keep=context.settings.keep_partial)
+        self.remembered = self._memory.recall(peer.fingerprint, self._what) if self._what else None
+
+    def was_stored(self, report: Report) -> bool:
+        """Whether an earlier process had the receipt, and only could not say so any more; then it is said."""
+        remembered = self.remembered
+        if remembered is None or remembered.blake3 is None:
+            return False
+        if not remembered.is_stored(self.source):
+            self.forget()
+            self.remembered = self._memory.recall(self._peer.fingerprint, self._what)
+            return False
+        offer = self.source.offer
+        report(
+            Delivered(
+                peer=self._peer.name,
+                bytes=remembered.length,
+                records=0,
+                blake3=remembered.blake3.hex(),
+                seconds=0.0,
+                target=None,
+                receipt="verified",
+                items=1 if offer.items is None else offer.items,
+                earlier=True,
+                delivery=remembered.delivery.hex(),
+            )
+        )
+        self.forget()
+        return True
+
+    def note_stored(self, statement: Statement) -> None:
+        """The receipt has verified."""
+        if self._what:
+            stored = Remembered(statement.delivery, statement.length, statement.blake3)
+            self._memory.note_stored(self._peer.fingerprint, self._what, stored)
+
+    def forget(self) -> None:
+        """It is done."""
+        if self._what:
+            self._memory.forget(self._peer.fingerprint, self._what)
 
 
 def _peer(settings: Settings, context: Context) -> Peer:

@@ -79,13 +79,6 @@ def draw(seed: int, *, cables: bool) -> Plan:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         where = rng.choice(list(Moment)) if rng.random() < 0.6 else rng.random()
         faults.append((rng.choice(list(Fault)), where, rng.uniform(0.1, LASTS)))
-    # Who dies together with the other side, right after the last ACK, has no memory of what was delivered.
-    faults = [
-        (*each[:1], Moment.AFTER_RECEIPT, *each[2:])
-        if each[:2] == (Fault.BOTH_KILLED, Moment.CONFIRMED)
-        else each
-        for each in faults
-    ]
     on_cables = rng.random() < 0.4 and cables
     if not on_cables:
         faults = [(Fault.RESET if each[0] is Fault.DROPPED else each[0], *each[1:]) for each in faults]

@@ -44,14 +44,8 @@ ALWAYS = {
     (Kind.STDIN, Fault.DROPPED, Moment.MIDDLE),
     (Kind.FILE, Fault.DELAYED, Moment.HANDSHAKE),
     (Kind.FILE, Fault.RECEIVER_KILLED, Moment.AFTER_RECEIPT),
+    (Kind.FILE, Fault.BOTH_KILLED, Moment.CONFIRMED),
 }
-
-
-FORGOTTEN = pytest.mark.xfail(
-    reason="who dies together with the other side right after the last ACK has no memory of the delivery, "
-    "and the same command makes another one",
-    strict=False,  # the Receiver may die before it has read that ACK
-)
 
 
 def cells() -> list[object]:
@@ -63,10 +57,7 @@ def cells() -> list[object]:
 
 def marks(kind: Kind, fault: Fault, moment: Moment) -> list[pytest.MarkDecorator]:
     """Those of one combination."""
-    found = [] if (kind, fault, moment) in ALWAYS else [pytest.mark.slow]
-    if kind is not Kind.STDIN and (fault, moment) == (Fault.BOTH_KILLED, Moment.CONFIRMED):
-        found.append(FORGOTTEN)
-    return found
+    return [] if (kind, fault, moment) in ALWAYS else [pytest.mark.slow]
 
 
 def may_be_delivered(kind: Kind, fault: Fault, moment: Moment) -> set[bool]:
