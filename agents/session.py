@@ -32,6 +32,7 @@ from selo.agents.errors import (
     WrongKind,
 )
 from selo.agents.stop import Stop
+from selo.agents.storage.base import BeingReceived
 from selo.config.settings import Settings
 from selo.crypto.errors import RecordError
 from selo.crypto.handshake import Established, Role
@@ -249,10 +250,10 @@ class Session:
         """What the other side is told: whose fault it was, and never a path of ours."""
         if isinstance(error, SourceFault):
             return Abort(AbortCode.SOURCE, error.for_peer)
+        if isinstance(error, HeldForAnother | BeginAnew | BeingReceived):
+            return Abort(AbortCode.LATER, error.for_peer)
         if isinstance(error, SinkFault | WrongKind | MessageTooLong):
             return Abort(AbortCode.SINK, error.for_peer)
-        if isinstance(error, HeldForAnother | BeginAnew):
-            return Abort(AbortCode.LATER, error.for_peer)
         if isinstance(error, Interrupted) and self._may_come_back(error):
             return Abort(AbortCode.LATER, "it is being stopped, and may be started again")
         if isinstance(error, Interrupted | KeyboardInterrupt):

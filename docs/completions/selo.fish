@@ -248,7 +248,7 @@ complete -c selo -n '_shtab_selo_using receive' -l forever -d 'take one delivery
 complete -c selo -n '_shtab_selo_using receive' -l exec -x -d 'run CMD, without a shell, after each delivery'
 complete -c selo -n '_shtab_selo_using receive' -l into -xka "(__fish_complete_directories)" -d 'store under the name that the sender gives, in DIR (.)'
 complete -c selo -n '_shtab_selo_using receive' -l output -xka "(__fish_complete_path (commandline -ct))" -d 'store under this name'
-complete -c selo -n '_shtab_selo_using receive' -l overwrite -d 'replace what has the name (refuse)'
+complete -c selo -n '_shtab_selo_using receive' -l overwrite -d 'replace what has the name, a folder wholly (refuse)'
 complete -c selo -n '_shtab_selo_using receive' -l rename -d 'store as `name (2)` if the name is taken'
 complete -c selo -n '_shtab_selo_using receive' -l hold -d 'hold a stream back until its end is known to be good, then hand it on; it takes disk'
 complete -c selo -n '_shtab_selo_using receive' -l hold-limit -x -d 'the disk that a held delivery may take (16GiB)'
