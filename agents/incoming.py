@@ -52,8 +52,6 @@ class Incoming:
         self.offer: Offer | None = None
         self.totals: Totals | None = None
         self.window = ReceiveWindow(limits)
-        self.confirmed = False
-        """Whether the Emitter said that it has the receipt."""
         self.done = False
 
     @property
@@ -133,7 +131,7 @@ class Incoming:
         if self._receipt_seq is not None:
             if not self._receipt_seq < ack.next_seq <= session.next_seq:
                 raise PeerMisbehaved("ACK of something else than the RECEIPT")
-            self.confirmed = self.done = True
+            self.done = True
             return
         if self._answer is None or self._writer is None or self._place is not None:
             raise PeerMisbehaved("ACK out of place")

@@ -243,27 +243,29 @@ class Session:
     def _abort(self, error: BaseException) -> None:
         """Tell the other side why, as far as it is its business; never fails."""
         with suppress(SeloError):  # the link is gone too; the first error is the one to report
-            self.send(RecordType.ABORT, self._reason(error).pack())
+            self.send(RecordType.ABORT, abort_for(error, self._peer_role).pack())
             self.wait_for_close()
 
-    def _reason(self, error: BaseException) -> Abort:
-        """What the other side is told: whose fault it was, and never a path of ours."""
-        if isinstance(error, SourceFault):
-            return Abort(AbortCode.SOURCE, error.for_peer)
-        if isinstance(error, HeldForAnother | BeginAnew | BeingReceived):
-            return Abort(AbortCode.LATER, error.for_peer)
-        if isinstance(error, SinkFault | WrongKind | MessageTooLong):
-            return Abort(AbortCode.SINK, error.for_peer)
-        if isinstance(error, Interrupted) and self._may_come_back(error):
-            return Abort(AbortCode.LATER, "it is being stopped, and may be started again")
-        if isinstance(error, Interrupted | KeyboardInterrupt):
-            return Abort(AbortCode.INTERRUPTED, "interrupted by its user or its program")
-        if isinstance(error, PeerMisbehaved | DigestMismatch | ReceiptUnsigned):
-            return Abort(AbortCode.PROTOCOL, str(error))
-        if isinstance(error, LocalFault) and not isinstance(error, InternalFault):
-            return Abort(AbortCode.INTERNAL, "a file or disk of its own")
-        return Abort(AbortCode.INTERNAL, "internal fault")
 
-    def _may_come_back(self, error: Interrupted) -> bool:
-        """A service that is stopped is often restarted; a person who types Ctrl-C means it."""
-        return self._peer_role is Role.EMITTER and error.signal_number == signal.SIGTERM
+def abort_for(error: BaseException, peer: Role) -> Abort:
+    """What the other side, of the role ``peer``, is told of our error: whose fault, and never a path."""
+    if isinstance(error, SourceFault):
+        return Abort(AbortCode.SOURCE, error.for_peer)
+    if isinstance(error, HeldForAnother | BeginAnew | BeingReceived):
+        return Abort(AbortCode.LATER, error.for_peer)
+    if isinstance(error, SinkFault | WrongKind | MessageTooLong):
+        return Abort(AbortCode.SINK, error.for_peer)
+    if isinstance(error, Interrupted) and _may_come_back(error, peer):
+        return Abort(AbortCode.LATER, "it is being stopped, and may be started again")
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return Abort(AbortCode.INTERRUPTED, "interrupted by its user or its program")
+    if isinstance(error, PeerMisbehaved | DigestMismatch | ReceiptUnsigned):
+        return Abort(AbortCode.PROTOCOL, str(error))
+    if isinstance(error, LocalFault) and not isinstance(error, InternalFault):
+        return Abort(AbortCode.INTERNAL, "a file or disk of its own")
+    return Abort(AbortCode.INTERNAL, "internal fault")
+
+
+def _may_come_back(error: Interrupted, peer: Role) -> bool:
+    """A service that is stopped is often restarted; a person who types Ctrl-C means it."""
+    return peer is Role.EMITTER and error.signal_number == signal.SIGTERM

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from selo.agents.bodies import AbortCode
+from selo.agents.errors import (
+    BeginAnew,
+    DigestMismatch,
+    HeldForAnother,
+    InternalFault,
+    PeerMisbehaved,
+    ReceiptUnsigned,
+    RefusedByPolicy,
+    SinkFault,
+    SourceFault,
+    TargetExists,
+    WrongKind,
+)
+from selo.agents.session import abort_for
 from selo.agents.sources import BytesSource
+from selo.agents.storage.base import BeingReceived
+from selo.config.errors import FileFault
 from selo.config.settings import Settings
+from selo.crypto.handshake import Role
+from selo.errors import Interrupted
 
 DATA = os.urandom(1000)
 RECORD_SIZE = 256
@@ -135,3 +156,36 @@ def test_security_swapped_records_are_refused(memory_wire, deliver, brisk: Setti
     assert run.emitter.error is not None and run.receiver.error is not None
     assert run.receiver.status == 4
     assert DATA.startswith(run.received)
+
+
+TOLD = [
+    (SourceFault("/home/alice/x", "it shrank"), AbortCode.SOURCE, AbortCode.SOURCE),
+    (SinkFault("/home/bob/x", "no space left"), AbortCode.SINK, AbortCode.SINK),
+    (TargetExists("/home/bob/x"), AbortCode.SINK, AbortCode.SINK),
+    (RefusedByPolicy("alice", "too much"), AbortCode.SINK, AbortCode.SINK),
+    (WrongKind("a delivery", "a conversation"), AbortCode.SINK, AbortCode.SINK),
+    (BeingReceived("/home/bob/x"), AbortCode.LATER, AbortCode.LATER),
+    (HeldForAnother("alice"), AbortCode.LATER, AbortCode.LATER),
+    (BeginAnew(), AbortCode.LATER, AbortCode.LATER),
+    (Interrupted(signal.SIGINT), AbortCode.INTERRUPTED, AbortCode.INTERRUPTED),
+    (Interrupted(signal.SIGHUP), AbortCode.INTERRUPTED, AbortCode.INTERRUPTED),
+    (Interrupted(signal.SIGTERM), AbortCode.LATER, AbortCode.INTERRUPTED),
+    (KeyboardInterrupt(), AbortCode.INTERRUPTED, AbortCode.INTERRUPTED),
+    (PeerMisbehaved("a rule"), AbortCode.PROTOCOL, AbortCode.PROTOCOL),
+    (DigestMismatch(), AbortCode.PROTOCOL, AbortCode.PROTOCOL),
+    (ReceiptUnsigned(), AbortCode.PROTOCOL, AbortCode.PROTOCOL),
+    (FileFault("write", Path("/home/alice/r"), "full"), AbortCode.INTERNAL, AbortCode.INTERNAL),
+    (InternalFault(ValueError("/home/bob/x")), AbortCode.INTERNAL, AbortCode.INTERNAL),
+    (ValueError("/home/bob/x"), AbortCode.INTERNAL, AbortCode.INTERNAL),
+]
+
+
+@pytest.mark.parametrize(("error", "to_emitter", "to_receiver"), TOLD, ids=lambda each: type(each).__name__)
+def test_security_the_other_side_is_told_whose_fault_it_was_and_no_path(
+    error: BaseException, to_emitter: AbortCode, to_receiver: AbortCode
+) -> None:
+    """A service that is stopped may come back; nothing of our disk is the other side's business."""
+    for peer, code in ((Role.EMITTER, to_emitter), (Role.RECEIVER, to_receiver)):
+        abort = abort_for(error, peer)
+        assert abort.code is code
+        assert abort.text and "/home" not in abort.text
