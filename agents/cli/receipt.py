@@ -7,18 +7,17 @@ from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from selo.agents.bodies import Kind
 from selo.agents.cli.common import Context
 from selo.agents.cli.terminal import printable
+from selo.agents.cli.trust import read_public_identity
 from selo.agents.cli.words import fingerprint_digits, fingerprint_words
 from selo.agents.receipt_compare import Comparison
 from selo.agents.receipt_file import StoredReceipt, read_receipt
-from selo.config.errors import FileFault, NoIdentity, PublicIdentityRefused
-from selo.config.files import read_file
+from selo.config.errors import NoIdentity
 from selo.config.trust import TrustStore
-from selo.crypto.errors import MalformedIdentity, PassphraseNeeded
+from selo.crypto.errors import PassphraseNeeded
 from selo.crypto.identity import PublicIdentity
 from selo.crypto.items import Item, ItemType
 from selo.crypto.receipts import Statement, verify
@@ -112,7 +111,7 @@ def _show(receipt: StoredReceipt, arguments: Namespace, context: Context) -> Non
 
 def _verify(receipt: StoredReceipt, arguments: Namespace, context: Context) -> None:
     statement = receipt.statement
-    given = _in_file(arguments.identity) if arguments.identity is not None else None
+    given = _in_file(arguments.identity, context) if arguments.identity is not None else None
     known = {given.public.fingerprint: given} if given else _known(context)
     signer = given or known.get(statement.receiver)
     if signer is None:
@@ -173,15 +172,8 @@ def _known(context: Context) -> dict[bytes, _Known]:
     return known
 
 
-def _in_file(file: str) -> _Known:
-    try:
-        public, _ = PublicIdentity.from_text(read_file(Path(file)).decode())
-    except FileNotFoundError as error:
-        raise FileFault.from_os("read", file, error) from error
-    except UnicodeDecodeError:
-        raise PublicIdentityRefused(file, "it is not text") from None
-    except MalformedIdentity as error:
-        raise PublicIdentityRefused(file, error.reason) from error
+def _in_file(file: str, context: Context) -> _Known:
+    public, _ = read_public_identity(file, context)
     return _Known(f"the identity in {file}", public)
 
 

@@ -50,7 +50,7 @@ def run(arguments: Namespace, context: Context) -> int:
 
 def _add(store: TrustStore, arguments: Namespace, context: Context) -> None:
     context.with_public(Home.load_public_identity)  # asks for the passphrase where identity.pub was lost
-    identity, suggested_name = _read_public_identity(arguments.file, context)
+    identity, suggested_name = read_public_identity(arguments.file, context)
     peer = store.add(arguments.name, identity, may_send=arguments.may_send)
     text = f"added {peer.name}, {rights(peer)}"
     if suggested_name not in (None, peer.name):
@@ -115,7 +115,7 @@ def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
         )
         context.note(_RESTART)
         return
-    identity, _ = _read_public_identity(arguments.file or STANDARD_INPUT, context)
+    identity, _ = read_public_identity(arguments.file or STANDARD_INPUT, context)
     peer = store.rotate(arguments.name, identity)
     context.result(
         f"{peer.name} has a new identity, and the one before is still taken\n\n{describe(peer.fingerprint)}\n"
@@ -205,7 +205,7 @@ def _read_many(given: list[str], context: Context) -> tuple[dict[str, PublicIden
         try:
             if path.stem in identities:
                 raise PublicIdentityRefused(str(path), f"another file is called {path.stem} as well")
-            identities[path.stem], suggested[path.stem] = _read_public_identity(str(path), context)
+            identities[path.stem], suggested[path.stem] = read_public_identity(str(path), context)
         except (PublicIdentityRefused, FileFault) as error:
             refused[str(path)] = error
     if refused:
@@ -243,7 +243,13 @@ def _fields(peer: Peer) -> dict[str, object]:
     }
 
 
-def _read_public_identity(file: str, context: Context) -> tuple[PublicIdentity, str | None]:
+def read_public_identity(file: str, context: Context) -> tuple[PublicIdentity, str | None]:
+    """The public identity in a file, or in standard input (`-`), and the name that it suggests.
+
+    Raises:
+        PublicIdentityRefused: there is none in it.
+        FileFault: it cannot be read.
+    """
     data = _read_standard_input(context) if file == "-" else _read_named_file(Path(file))
     source = "standard input" if file == "-" else file
     try:
