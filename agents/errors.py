@@ -93,7 +93,8 @@ class TargetExists(SinkFault):
             hint="the Emitter can choose another name with --as; --rename and --overwrite take it here",
             for_peer=f"{shown_to_peer or 'its place'} exists already",
         )
-        self.args = (target,)
+        self.args = (target, shown_to_peer)
+        self.shown_to_peer = shown_to_peer
 
 
 class CannotBeginAnew(SinkFault):

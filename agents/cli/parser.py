@@ -26,7 +26,6 @@ from selo.agents.cli.grammar_receipt import add_receipt
 __all__ = ["BadCommandLine", "make_parser", "parse_command_line"]
 
 STANDARD_INPUT = "-"
-DOTS = (".", "..")
 
 
 def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
@@ -57,8 +56,6 @@ def _settle_source(arguments: argparse.Namespace) -> None:
             raise BadCommandLine("nothing to send: name a file or folder, or pipe a stream in", "selo emit")
         arguments.paths = [STANDARD_INPUT]
     alone = len(arguments.paths) == 1
-    if arguments.stream_name is not None and ("/" in arguments.stream_name or arguments.stream_name in DOTS):
-        raise BadCommandLine("--as takes a name, and no path", "selo emit")
     if STANDARD_INPUT not in arguments.paths:
         if not alone and arguments.stream_name is not None:
             raise BadCommandLine("--as names one thing, and here are several", "selo emit")

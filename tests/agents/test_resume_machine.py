@@ -99,7 +99,7 @@ class Disk:
 class DiskSink(ResumableSink):
     """Writes to a ``Disk``, of which only what was sealed is sure to stay."""
 
-    target, durable, keeps, log = "the disk", True, True, None
+    target, durable, keeps, log, places = "the disk", True, True, None, ()
 
     def __init__(self, disk: Disk, step: int) -> None:
         self._disk = disk

@@ -459,7 +459,7 @@ def test_names_that_are_one_on_some_disks_are_refused_where_they_are_to_be_porta
 ) -> None:
     """Equal but for case or composition: on such a disk one would overwrite the other."""
     data = tree((0, b"top", FOLDER), (depth, first, what), (depth, second, what))
-    refuse(folder, data, SinkFault, "two items", names=Names.PORTABLE)
+    refuse(folder, data, SinkFault, "something has this name already", names=Names.PORTABLE)
     deliver(folder, SEVERAL, data)
     assert len(look(folder)) == 3
 
@@ -472,7 +472,7 @@ def test_security_a_second_item_of_one_name_is_refused(
 ) -> None:
     """A link and then a file of its name would be a way out; nothing is opened that exists."""
     data = tree((0, b"top", FOLDER), (1, b"x", first), (1, b"x", second))
-    refuse(folder, data, SinkFault, "two items", names=names)
+    refuse(folder, data, SinkFault, "something has this name already", names=names)
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "../../outside", "a/../../..", ".."])

@@ -18,8 +18,10 @@ from tests.agents.test_api import DATA, PATIENCE, Child, Ends
 @pytest.fixture
 def ends(parties, settings, tmp_path):
     """Two programs that trust each other, who leave no thread behind."""
+    before = set(threading.enumerate())
     yield Ends(parties, settings, tmp_path)
-    assert not [each.name for each in threading.enumerate() if each.name.startswith("selo-")]
+    left = set(threading.enumerate()) - before
+    assert not [each.name for each in left if each.name.startswith("selo-")]
 
 
 @pytest.fixture
