@@ -22,6 +22,7 @@ from selo.config.settings import Settings
 from selo.config.trust import Peer, TrustStore
 from selo.crypto.receipts import Statement
 from selo.crypto.suites import suite_by_name
+from selo.errors import LocalFault
 
 STANDARD_INPUT = "-"
 
@@ -43,7 +44,7 @@ def run(arguments: Namespace, context: Context) -> int:
         try:
             errand = _Errand(arguments, context, peer, _source(arguments, context, stop, narrator))
             if errand.was_stored(narrator):
-                return 0
+                return 0 if keeper is None else _without_receipt(context)
             emitter = Emitter(
                 identity=identity,
                 peer=peer,
@@ -116,6 +117,12 @@ class _Errand:
         """It is done."""
         if self._what:
             self._memory.forget(self._peer.fingerprint, self._what)
+
+
+def _without_receipt(context: Context) -> int:
+    """It is stored, and what was asked for is not there: that is no success."""
+    context.warn("its receipt went to the run that delivered it, and cannot be had again")
+    return LocalFault.exit_status
 
 
 def _peer(settings: Settings, context: Context) -> Peer:

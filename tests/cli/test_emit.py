@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from selo.agents.cli.main import main
 
@@ -95,6 +97,30 @@ def test_a_delivery_that_failed_is_remembered_under_one_name(trusting: Path, tmp
         assert main([*line, *paths]) == 5
         counts.append(len(list((trusting / "deliveries").iterdir())))
     assert counts == [1, 1, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize("receipt", [False, True], ids=["plain", "with --receipt"])
+@pytest.mark.parametrize("changed", [False, True], ids=["as it was", "changed since"])
+def test_what_the_last_run_had_the_receipt_of_is_not_sent_again(
+    trusting: Path, tmp_path: Path, capsys, receipt: bool, changed: bool
+) -> None:
+    """Nobody is called for the same content, which is no success where a receipt was asked for; once only."""
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", "tcp://127.0.0.1:1", "--wait", "0s"]
+    line += [str(file), *(["--receipt", str(tmp_path / "receipt")] if receipt else [])]
+    assert main(line) == 5
+    (remembered,) = (trusting / "deliveries").iterdir()
+    entry = json.loads(remembered.read_text())
+    remembered.write_text(json.dumps(entry | {"length": 7, "blake3": blake3(b"content").hexdigest()}))
+    if changed:
+        file.write_bytes(b"another")
+    capsys.readouterr()
+    assert main(line) == (5 if changed else 1 if receipt else 0)
+    told = capsys.readouterr().err
+    assert ("bob had stored it before" in told) == (not changed)
+    assert ("cannot be had again" in told) == (receipt and not changed)
+    assert main(line) == 5
 
 
 def test_a_receipt_that_has_no_place_is_told_at_once(trusting: Path, tmp_path: Path, capsys) -> None:
