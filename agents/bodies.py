@@ -61,7 +61,8 @@ class Offer:
     ``name`` is a suggestion, hostile to the Receiver; ``size`` in bytes is exact for a file and else
     information, as is ``items``, the number of a tree's entries. ``delivery`` (16 bytes) names this delivery
     in all sessions that carry it. ``mode`` (permission bits) and ``mtime`` (nanoseconds since 1970) are a
-    file's. ``sha256``: the items get SHA-256 digests as well.
+    file's. ``sparse``: it is a sparse file, or there is one in the tree, so it may need less than ``size`` on
+    a disk. ``sha256``: the items get SHA-256 digests as well.
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class Offer:
     items: int | None = None
     mode: int | None = None
     mtime: int | None = None
+    sparse: bool = False
     sha256: bool = False
 
     def bound_to(self, fingerprint: bytes) -> Offer:
@@ -91,6 +93,7 @@ class Offer:
                 self.items,
                 self.mode,
                 self.mtime,
+                self.sparse,
                 self.sha256,
             ]
         )
@@ -102,7 +105,7 @@ class Offer:
         Raises:
             PeerMisbehaved: it is not the one encoding of an offer.
         """
-        kind, name, size, *rest = _decode("OPEN", body, (3, 8))
+        kind, name, size, *rest = _decode("OPEN", body, (3, 9))
         if type(kind) is not int or kind not in Kind.__members__.values() or kind == Kind.ANSWER:
             raise PeerMisbehaved("OPEN has an unknown kind")
         if (kind == Kind.CONVERSATION) != (not rest):
@@ -123,12 +126,16 @@ class Offer:
             raise PeerMisbehaved("OPEN has no legal size")
         if type(self.delivery) is not bytes or len(self.delivery) != DELIVERY_LENGTH:
             raise PeerMisbehaved("OPEN does not name its delivery")
-        if not (_is_count(self.mode, 0o7777) and _is_time(self.mtime) and type(self.sha256) is bool):
-            raise PeerMisbehaved("OPEN has no legal mode, time or digest")
+        if not (_is_count(self.mode, 0o7777) and _is_time(self.mtime)):
+            raise PeerMisbehaved("OPEN has no legal mode or time")
+        if not (type(self.sparse) is bool and type(self.sha256) is bool):
+            raise PeerMisbehaved("OPEN does not say whether its file is sparse, or of digests")
         if self.kind == Kind.FILE and (name is None or self.size is None):
             raise PeerMisbehaved("OPEN of a file lacks its name or size")
         if self.kind != Kind.FILE and (self.mode is not None or self.mtime is not None):
             raise PeerMisbehaved("OPEN of what is no file has a mode or time")
+        if self.kind == Kind.STREAM and self.sparse:
+            raise PeerMisbehaved("OPEN of a stream says that it is sparse")
         if self.kind != Kind.TREE and self.items is not None:
             raise PeerMisbehaved("OPEN of what is no tree counts items")
 

@@ -27,6 +27,9 @@ _PIPE_SIZE = 1 << 20
 """Bytes we ask the kernel to give an input pipe (its usual ceiling): fewer, larger records."""
 
 
+_HOLE = 4096
+"""Bytes that a file must save on the disk to be sparse: a page, the least that a sink would skip."""
+
 _END: Any = object()
 
 
@@ -143,6 +146,7 @@ class FileSource:
             _offer(Kind.FILE, _name(self._path, name), self._before.st_size, self._path),
             mode=stat.S_IMODE(self._before.st_mode),
             mtime=self._before.st_mtime_ns,
+            sparse=is_sparse(self._before),
         )
 
     def blocks(self, block_size: int) -> Iterator[Block]:
@@ -257,6 +261,11 @@ def open_source(path: str, name: str | None = None) -> Source:
     if stat.S_ISREG(mode):
         return FileSource(path, name)
     return DescriptorSource(_open(path), _name(path, name), shown_as=path, owned=True)
+
+
+def is_sparse(status: os.stat_result) -> bool:
+    """Whether a file takes less room on its disk than it has bytes."""
+    return status.st_size - status.st_blocks * 512 >= _HOLE
 
 
 def _mode(path: str) -> int:

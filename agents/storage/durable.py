@@ -11,8 +11,13 @@ from contextlib import suppress
 from selo.agents.storage.handles import FOLDER_FLAGS, Handles
 from selo.config.files import UNSYNCABLE
 
+PAGE = 1 << 12
+"""Bytes of zeros in a sparse file that are left out."""
+
 WITHOUT_MODES = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EOVERFLOW)
 """What chmod and utime say on file systems that store no modes, or not such a time."""
+
+_ZEROS = bytes(PAGE)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,6 +36,26 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
             writable = select.poll()
             writable.register(descriptor, select.POLLOUT)
             writable.poll()
+
+
+def write_sparse(descriptor: int, data: bytes | bytearray | memoryview, place: int) -> None:
+    """Write what is not zero of each page, at ``place`` bytes, which is where the descriptor stands.
+
+    What is left out at the end of a file counts only once the file is given its length.
+
+    Raises:
+        OSError: it could not.
+    """
+    view, at, unwritten = memoryview(data), 0, 0
+    while at < len(view):
+        # Not the view itself: comparing one takes twenty times as long as copying it first.
+        end = min(at + PAGE - (place + at) % PAGE, len(view))
+        if bytes(view[at:end]) == _ZEROS[: end - at]:
+            write_all(descriptor, view[unwritten:at])
+            os.lseek(descriptor, end - at, os.SEEK_CUR)
+            unwritten = end
+        at = end
+    write_all(descriptor, view[unwritten:])
 
 
 def sync(descriptor: int) -> None:

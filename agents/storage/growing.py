@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from selo.agents.content import ContentHash
 from selo.agents.errors import SinkFault
-from selo.agents.storage.durable import set_mode, set_time, sync, write_all
+from selo.agents.storage.durable import set_mode, set_time, sync, write_all, write_sparse
 from selo.agents.storage.handles import FOLDER_FLAGS, NEW_FILE_FLAGS, NEW_FILE_MODE, Handles
 from selo.agents.storage.placing import Place, status_of
 from selo.agents.storage.removing import remove
@@ -24,16 +24,11 @@ from selo.agents.trees.item_names import check_item_name
 from selo.config.policy import Names
 from selo.crypto.items import Item, ItemLog, ItemType
 
-PAGE = 1 << 12
-"""Bytes of zeros in a sparse file that are left out."""
-
 READ_AT_ONCE = 1 << 20
 """Bytes, when what is here is read again."""
 
 OWN_FOLDER = 0o700
 """What we need of a folder while it grows."""
-
-_ZEROS = bytes(PAGE)
 
 
 @dataclass(slots=True)
@@ -142,7 +137,7 @@ class GrowingTree:
         assert file is not None
         file.content.update(data)
         if file.entry.sparse:
-            _write_sparse(file.number, data, file.entry.size - file.left)
+            write_sparse(file.number, data, file.entry.size - file.left)
         else:
             write_all(file.number, data)
         file.left -= len(data)
@@ -372,17 +367,3 @@ _FORMATS = {
     EntryType.FILE: stat.S_IFREG,
     EntryType.LINK: stat.S_IFLNK,
 }
-
-
-def _write_sparse(number: int, data: bytes | memoryview, place: int) -> None:
-    """Write what is not zero of each page; ``place`` is where it begins in the file, in bytes."""
-    view, at = memoryview(data), 0
-    unwritten = 0
-    while at < len(view):
-        end = min(at + PAGE - (place + at) % PAGE, len(view))
-        if bytes(view[at:end]) == _ZEROS[: end - at]:
-            write_all(number, view[unwritten:at])
-            os.lseek(number, end - at, os.SEEK_CUR)
-            unwritten = end
-        at = end
-    write_all(number, view[unwritten:])

@@ -156,7 +156,8 @@ class Staged(ResumableSink):
         self._restore()
         if self._keep:
             self._staging.prepare()
-        self._check_room((offer.size or 0) - self._position)
+        # How much room a sparse file needs turns out only as it comes.
+        self._check_room(0 if offer.sparse else (offer.size or 0) - self._position)
         return Held(self._ladder)
 
     def _entered(self, offer: Offer) -> Staging:

@@ -13,7 +13,7 @@ from selo.agents.bodies import MARKS_MAX, Kind, Offer
 from selo.agents.content import ContentHash
 from selo.agents.names import checked_file_name
 from selo.agents.storage.base import StorageRules, faults
-from selo.agents.storage.durable import set_mode, set_time, sync, write_all
+from selo.agents.storage.durable import set_mode, set_time, sync, write_all, write_sparse
 from selo.agents.storage.handles import NEW_FILE_FLAGS, NEW_FILE_MODE
 from selo.agents.storage.staged import Staged, Whole, too_long
 from selo.agents.trees.item_names import check_item_name
@@ -130,12 +130,18 @@ class StagedFile(Staged):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._take(len(data))
+        assert self._offer is not None
         with faults(self.target):
-            write_all(self._data, data)
+            if self._offer.sparse:
+                write_sparse(self._data, data, self._position)
+            else:
+                write_all(self._data, data)
         self._position += len(data)
 
     def _finish(self) -> list[Whole]:
         assert self._offer is not None
+        if self._offer.sparse:
+            os.ftruncate(self._data, self._position)
         if self._offer.mode is not None:
             # Its owner can read it, or nobody could have sent it on.
             set_mode(self._data, self._offer.mode & 0o777 & ~self._umask | 0o400)

@@ -13,14 +13,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from selo.agents.bodies import NAME_MAX, Kind, Offer
 from selo.agents.content import ContentHash
 from selo.agents.errors import SourceFault
-from selo.agents.sources import Block
+from selo.agents.sources import Block, is_sparse
 from selo.agents.trees.entries import MODE_MAX, Entry, EntryType, is_legal_name
 from selo.agents.trees.rules import Rules
 from selo.agents.trees.walk import LEAVE_OUT, Found, Root, special, walk
 from selo.crypto.items import Item, ItemLog, ItemType
-
-_HOLE = 4096
-"""Bytes that a file must save on the disk to be sparse: a page, the least that a sink would skip."""
 
 _EFFECTIVE = os.access in os.supports_effective_ids
 
@@ -93,16 +90,17 @@ class TreeSource:
         return hidden
 
     def _prescan(self, offered: str | None, check: Callable[[], object]) -> Offer:
-        size = items = 0
+        size, items, sparse = 0, 0, False
         for root in self._roots:
             for found in walk(root, self._rules):
                 check()
                 if stat.S_ISREG(found.status.st_mode):
                     _refuse_unreadable(found)
                     size += found.status.st_size
+                    sparse |= is_sparse(found.status)
                 size += len(_entry(found, found.status).pack())
                 items += 1
-        return Offer(Kind.TREE, offered, size, items=items)
+        return Offer(Kind.TREE, offered, size, items=items, sparse=sparse)
 
     def _pieces(self, read_size: int, log: ItemLog) -> Iterator[Block]:
         for root in self._roots:
@@ -181,8 +179,8 @@ def _entry(found: Found, status: os.stat_result) -> Entry:
         return Entry(EntryType.FOLDER, found.depth, found.name, mode, mtime)
     if stat.S_ISLNK(status.st_mode):
         return Entry(EntryType.LINK, found.depth, found.name, mode, mtime, target=found.target)
-    sparse = status.st_size - status.st_blocks * 512 >= _HOLE
-    return Entry(EntryType.FILE, found.depth, found.name, mode, mtime, status.st_size, sparse=sparse)
+    size, sparse = status.st_size, is_sparse(status)
+    return Entry(EntryType.FILE, found.depth, found.name, mode, mtime, size, sparse=sparse)
 
 
 def _refuse_unreadable(found: Found) -> None:

@@ -36,15 +36,16 @@ ID = bytes(range(16))
 OFFERS = (
     Offer(Kind.CONVERSATION, None, None),
     Offer(Kind.STREAM, None, None),
-    Offer(Kind.STREAM, None, 0, ID, None, None, None, True),
+    Offer(Kind.STREAM, None, 0, ID, sha256=True),
     Offer(Kind.STREAM, "a", None, ID),
     Offer(Kind.FILE, "report.pdf", 127, ID, None, 0o644, 0),
     Offer(Kind.FILE, "ü" * 16, 128, ID, None, 0, -1),
-    Offer(Kind.FILE, "n" * 31, 1 << 16, ID, None, 0o7777, 1 << 60, True),
+    Offer(Kind.FILE, "n" * 31, 1 << 16, ID, None, 0o7777, 1 << 60, sha256=True),
+    Offer(Kind.FILE, "image", 1 << 40, ID, sparse=True),
     Offer(Kind.FILE, "n" * 32, 1 << 32, ID, None, None, -(1 << 40)),
     Offer(Kind.FILE, "n" * NAME_MAX, COUNT_MAX, ID, None, 255, -COUNT_MAX),
     Offer(Kind.TREE, None, None, ID, None),
-    Offer(Kind.TREE, "folder", 1 << 40, ID, 100_000),
+    Offer(Kind.TREE, "folder", 1 << 40, ID, 100_000, sparse=True),
 )
 ANSWERS = (
     Answer(),
@@ -81,12 +82,19 @@ offers = st.one_of(
         nothing | names,
         nothing | counts,
         ids,
-        nothing,
-        nothing,
-        nothing,
-        st.booleans(),
+        sha256=st.booleans(),
     ),
-    st.builds(Offer, st.just(Kind.FILE), names, counts, ids, nothing, modes, times, st.booleans()),
+    st.builds(
+        Offer,
+        st.just(Kind.FILE),
+        names,
+        counts,
+        ids,
+        mode=modes,
+        mtime=times,
+        sparse=st.booleans(),
+        sha256=st.booleans(),
+    ),
     st.builds(
         Offer,
         st.just(Kind.TREE),
@@ -94,9 +102,8 @@ offers = st.one_of(
         nothing | counts,
         ids,
         nothing | counts,
-        nothing,
-        nothing,
-        st.booleans(),
+        sparse=st.booleans(),
+        sha256=st.booleans(),
     ),
 )
 answers = st.builds(
@@ -247,31 +254,31 @@ NEITHER_OF_OURS = {
 
 
 LEGAL = {
-    Kind.STREAM: {"nil": (1, 2, 4, 5, 6), "text": (1,), "zero": (0, 2), "true": (7,), "false": (7,)},
+    Kind.STREAM: {"nil": (1, 2, 4, 5, 6), "text": (1,), "zero": (0, 2), "true": (8,), "false": (7, 8)},
     Kind.FILE: {
         "nil": (4, 5, 6),
         "text": (1,),
         "zero": (2, 5, 6),
         "negative": (6,),
-        "true": (7,),
-        "false": (7,),
+        "true": (7, 8),
+        "false": (7, 8),
     },
-    Kind.TREE: {"nil": (1, 2, 4, 5, 6), "text": (1,), "zero": (2, 4), "true": (7,), "false": (7,)},
+    Kind.TREE: {"nil": (1, 2, 4, 5, 6), "text": (1,), "zero": (2, 4), "true": (7, 8), "false": (7, 8)},
     Kind.CONVERSATION: {"nil": (1, 2)},
     Kind.ANSWER: {"true": (2,), "false": (2,), "empty bin": (1,)},
 }
 """Where, in a body of a kind, a value of ``NEITHER_OF_OURS`` is legal after all."""
 
 FIELDS: dict[Kind, list[object]] = {
-    Kind.STREAM: [0, "name", 7, ID, None, None, None, False],
-    Kind.FILE: [1, "name", 7, ID, None, 0o644, 5, False],
-    Kind.TREE: [3, "name", 7, ID, 9, None, None, False],
+    Kind.STREAM: [0, "name", 7, ID, None, None, None, False, False],
+    Kind.FILE: [1, "name", 7, ID, None, 0o644, 5, False, False],
+    Kind.TREE: [3, "name", 7, ID, 9, None, None, False, False],
     Kind.CONVERSATION: [2, None, None],
     Kind.ANSWER: [4, struct.pack(">Q32s", 1, bytes(32)), False],
 }
 
 
-@pytest.mark.parametrize("position", range(8))
+@pytest.mark.parametrize("position", range(9))
 @pytest.mark.parametrize("wrong", NEITHER_OF_OURS)
 @pytest.mark.parametrize("kind", Kind)
 def test_open_of_a_wrong_type_is_refused(position: int, wrong: str, kind: Kind) -> None:
@@ -300,7 +307,7 @@ def test_abort_of_a_wrong_type_is_refused(position: int, wrong: str) -> None:
 
 def offered(kind: object, name: object, size: object, *, items: object = None, mode: object = None) -> bytes:
     """The body of an OPEN with such fields."""
-    body: bytes = msgpack.packb([kind, name, size, ID, items, mode, None, False])
+    body: bytes = msgpack.packb([kind, name, size, ID, items, mode, None, False, False])
     return body
 
 
@@ -358,7 +365,7 @@ def test_open_has_times_and_names_in_their_limits(field: str) -> None:
 @pytest.mark.parametrize("message", [Offer, Answer, Abort])
 @pytest.mark.parametrize("arity", range(18))
 def test_arrays_of_another_length_are_refused(message: type[Message], arity: int) -> None:
-    """OPEN has three values or eight, an answer three and ABORT two."""
+    """OPEN has three values or nine, an answer three and ABORT two."""
     fields = {Offer: FIELDS[Kind.FILE], Answer: FIELDS[Kind.ANSWER], Abort: [1, "text"]}[message]
     if arity != len(fields):
         assert refused(message, msgpack.packb((fields + [None] * 16)[:arity]))

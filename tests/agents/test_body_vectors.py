@@ -54,11 +54,11 @@ def shown(value: object) -> object:
 
 @named(of_type("OPEN"))
 def test_open(case: dict[str, Any]) -> None:
-    """All eight fields, or the three of a conversation, and back to the same bytes."""
+    """All nine fields, or the three of a conversation, and back to the same bytes."""
     offer = Offer.unpack(bytes.fromhex(case["body"]))
     fields = [offer.kind, offer.name, offer.size]
     if len(case["values"]) > len(fields):
-        fields += [offer.delivery, offer.items, offer.mode, offer.mtime, offer.sha256]
+        fields += [offer.delivery, offer.items, offer.mode, offer.mtime, offer.sparse, offer.sha256]
     assert [shown(value) for value in fields] == case["values"]
     assert offer.pack().hex() == case["body"]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from selo.agents.errors import SinkFault
-from selo.agents.storage.growing import PAGE, GrowingTree
+from selo.agents.storage.durable import PAGE
+from selo.agents.storage.growing import GrowingTree
 from selo.agents.storage.handles import Handles
 from selo.agents.trees.entries import Entry, EntryReader
 from selo.config.policy import Names

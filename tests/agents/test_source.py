@@ -634,7 +634,10 @@ def test_sparse_files_are_marked(tmp_path: Path) -> None:
     (top / "full").write_bytes(os.urandom(1 << 16))
     (top / "empty").touch()
     os.sync()  # some file systems count blocks when they are written
-    parts = taken_apart(read_all(TreeSource([str(top)]), 1 << 22))
+    source = TreeSource([str(top)])
+    assert source.offer.sparse
+    assert not TreeSource([str(top / "full"), str(top / "empty")]).offer.sparse
+    parts = taken_apart(read_all(source, 1 << 22))
     assert {path: entry.sparse for path, (entry, _) in parts.items() if entry.type is FILE} == {
         b"top/empty": False,
         b"top/full": False,

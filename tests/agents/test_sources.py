@@ -208,6 +208,22 @@ def test_a_file_can_be_sent_under_another_name(file: Path) -> None:
     assert open_source(str(file), "other.bin").offer.name == "other.bin"
 
 
+def test_a_sparse_file_is_marked(tmp_path: Path) -> None:
+    """One that saves a page on its disk; its zeros are read like any bytes."""
+    path = tmp_path / "image"
+    with path.open("wb") as image:
+        image.truncate(1 << 20)
+        image.seek(1 << 19)
+        image.write(b"data")
+    os.sync()  # some file systems count blocks when they are written
+    source = open_source(str(path))
+    assert source.offer.sparse
+    assert read_all(source) == path.read_bytes()
+    path.write_bytes(os.urandom(1 << 16))
+    os.sync()
+    assert not open_source(str(path)).offer.sparse
+
+
 def test_a_symbolic_link_is_followed(file: Path, tmp_path: Path) -> None:
     """The link's own name, the target's bytes."""
     (tmp_path / "link").symlink_to(file)

@@ -15,6 +15,7 @@ from selo.agents.bodies import Kind, Offer
 from selo.agents.errors import PeerMisbehaved, SinkFault, TargetExists
 from selo.agents.storage import staged
 from selo.agents.storage.base import BeingReceived
+from selo.agents.storage.durable import PAGE
 from selo.agents.storage.staged_file import StagedFile
 from selo.config.policy import Names
 from tests.agents.storing import (
@@ -437,6 +438,39 @@ def test_what_is_here_already_needs_no_room(folder: Path) -> None:
     assert partials(folder) == []
     assert cut_at(folder, 40).exists()
     assert taken_up(folder) == 40
+
+
+# Sparse files
+
+SPARSE = bytes(3 * PAGE) + b"x" * 100 + bytes(3 * PAGE) + b"y" + bytes(2 * PAGE)
+SPARSE_OFFER = replace(FILE_OFFER, size=len(SPARSE), sparse=True)
+
+
+@pytest.mark.parametrize("step", [PAGE - 1, PAGE, 5000, len(SPARSE)])
+@pytest.mark.parametrize("cut", range(0, len(SPARSE), 1000))
+def test_zeros_of_a_sparse_file_take_no_room(cut: int, step: int, folder: Path) -> None:
+    """Wherever it was cut, in a hole too, and whatever pieces it comes in: its bytes, in few blocks."""
+    sink = sink_for(folder, SPARSE_OFFER)
+    opened(sink, SPARSE_OFFER)
+    for at in range(0, cut, step):
+        sink.write(SPARSE[at : min(at + step, cut)])
+    kill(sink)
+    deliver(folder, SPARSE_OFFER, SPARSE, step=step)
+    target = folder / "name.bin"
+    assert target.read_bytes() == SPARSE
+    assert target.stat().st_blocks * 512 <= 4 * PAGE
+    assert target.stat().st_mtime_ns == MTIME
+
+
+def test_how_long_a_sparse_file_is_does_not_say_what_room_it_needs(folder: Path) -> None:
+    """An image of a disk that is larger than ours can have a place here."""
+    volume = os.statvfs(folder)
+    offer = replace(FILE_OFFER, size=volume.f_blocks * volume.f_frsize * 2, sparse=True)
+    with pytest.raises(SinkFault, match="are free"):
+        sink_for(folder, offer).open(replace(offer, sparse=False))
+    sink = sink_for(folder, offer)
+    opened(sink, offer)
+    sink.discard()
 
 
 # The end

@@ -198,7 +198,7 @@ def _other_shapes(values: tuple[Value, ...]) -> Iterator[tuple[str, bytes]]:
 # OPEN.
 
 ID = bytes(range(16))
-FIELDS = ("kind", "name", "size", "delivery", "items", "mode", "mtime", "sha256")
+FIELDS = ("kind", "name", "size", "delivery", "items", "mode", "mtime", "sparse", "sha256")
 NEVER_TIMES = (COUNT_MAX + 1, -COUNT_MAX - 1)
 
 
@@ -211,10 +211,11 @@ def _open(
     items: Value = None,
     mode: Value = None,
     mtime: Value = None,
+    sparse: Value = False,
     sha256: Value = False,
 ) -> tuple[Value, ...]:
     """The values of the OPEN of a delivery."""
-    return kind, name, size, delivery, items, mode, mtime, sha256
+    return kind, name, size, delivery, items, mode, mtime, sparse, sha256
 
 
 def _legal_opens() -> Iterator[Json]:
@@ -235,7 +236,8 @@ def _legal_opens() -> Iterator[Json]:
     for mtime in (0, -1, -32, -33, -128, -129, 1 << 60, -(1 << 31), COUNT_MAX, -COUNT_MAX):
         yield case(f"a file of the time {mtime}", _open(1, "n", 7, mtime=mtime))
     yield case(
-        "a file with everything", _open(1, "n", 7, mode=0o755, mtime=1_700_000_000 * 10**9, sha256=True)
+        "a file with everything",
+        _open(1, "n", 7, mode=0o755, mtime=1_700_000_000 * 10**9, sparse=True, sha256=True),
     )
     # Whether a str can be the name of a file is the sink's question, not the parser's.
     for name in (
@@ -252,6 +254,7 @@ def _legal_opens() -> Iterator[Json]:
     yield case("a tree", _open(3))
     for items in (0, 1, 100_000, COUNT_MAX):
         yield case(f"a tree of {items} entries", _open(3, "folder", 1 << 40, items=items))
+    yield case("a tree with a sparse file", _open(3, "folder", 1 << 40, items=2, sparse=True))
     yield case("a conversation", (2, None, None))
 
 
@@ -299,6 +302,7 @@ def _refused_numbers() -> Iterator[tuple[str, bytes]]:
         yield f"the time {time}", _body(*_open(1, "a", 7, mtime=time))
     yield "a stream with a mode", _body(*_open(0, mode=0))
     yield "a stream with a time", _body(*_open(0, mtime=0))
+    yield "a stream that is sparse", _body(*_open(0, sparse=True))
     yield "a stream with entries", _body(*_open(0, items=0))
     yield "a file with entries", _body(*_open(1, "a", 7, items=1))
     yield "a tree with a mode", _body(*_open(3, mode=0))
