@@ -329,7 +329,7 @@ def _receiver(
     known = {each.fingerprint: peer for peer in _peers(senders) for each in peer.identities}
     if not known:
         raise MisuseError("a Receiver needs somebody who may send")
-    return Receiver(identity=identity, senders=known, make_sink=make_sink, terms=terms)
+    return Receiver(identity=identity, senders=lambda: known, make_sink=make_sink, terms=terms)
 
 
 def _peers(peers: Peer | Collection[Peer]) -> list[Peer]:

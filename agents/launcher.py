@@ -243,7 +243,7 @@ def _agent(order: _Order, stop: Stop, report: events.Report) -> None:
     try:
         Receiver(
             identity=identity,
-            senders={public.fingerprint: peer},
+            senders=lambda: {public.fingerprint: peer},
             make_sink=order.part.make_sink,
             terms=terms,
         ).run(Listening(listener, (peer.name,)))

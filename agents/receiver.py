@@ -40,14 +40,14 @@ MakeSink = Callable[[Peer], Sink]
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Takes deliveries of ``senders`` (by fingerprint).
+    """Takes deliveries of ``senders``: asked at every handshake, it says who may deliver, by fingerprint.
 
     ``on_stored`` is called once for each delivery, when it is stored. ``now`` is the clock that receipts show
     (seconds since 1970).
     """
 
     identity: Identity
-    senders: Mapping[bytes, Peer]
+    senders: Callable[[], Mapping[bytes, Peer]]
     make_sink: MakeSink
     terms: Terms
     on_stored: Callable[[Arrived], None] = lambda _arrived: None
@@ -136,6 +136,7 @@ class Service:
         self._terms = receiver.terms
         self._settings = receiver.terms.settings
         self._alone = alone
+        self._senders: Mapping[bytes, Peer] = {}
         self.intakes = Intakes(self._settings.resume_window)
 
     def serve(self, meeting: Meeting, wait: float | None) -> events.Delivered:
@@ -146,7 +147,8 @@ class Service:
         """
         leg, established = meeting.establish(self._part(wait), self._terms)
         try:
-            return Reception(self._receiver, self, leg, established).run()
+            peer = self._senders[established.peer.fingerprint]
+            return Reception(self._receiver, self, leg, established, peer).run()
         finally:
             leg.close()
 
@@ -180,9 +182,10 @@ class Service:
         )
 
     def _handshake(self, link: HandshakeLink, _dialled: PublicIdentity | None) -> Established:
+        self._senders = self._receiver.senders()
         return establish_as_receiver(
             link,
             identity=self._receiver.identity,
-            senders=self._receiver.senders,
+            senders=self._senders,
             suite=self._terms.suite,
         )

@@ -25,6 +25,7 @@ from selo.agents.outage import may_be_taken_up
 from selo.agents.receipting import statement_of
 from selo.agents.session import Session
 from selo.agents.writer import Writer
+from selo.config.trust import Peer
 from selo.crypto import receipts
 from selo.crypto.handshake import Established
 from selo.errors import Interrupted, LocalFault, PeerFault, SeloError, SessionError, UnreachableError
@@ -78,14 +79,16 @@ class Unbegun(SessionError):
 class Reception:
     """One session of a delivery."""
 
-    def __init__(self, receiver: Receiver, service: Service, leg: Leg, established: Established) -> None:
+    def __init__(
+        self, receiver: Receiver, service: Service, leg: Leg, established: Established, peer: Peer
+    ) -> None:
         self._receiver = receiver
         self._service = service
         self._leg = leg
         self._established = established
         self._terms = receiver.terms
         self._settings = receiver.terms.settings
-        self._peer = receiver.senders[established.peer.fingerprint]
+        self._peer = peer
         self._intake: Intake | None = None
         self._throttle = events.Throttle(self._terms.report)
         self._incoming = Incoming(

@@ -142,6 +142,27 @@ def list_folder(path: Path) -> list[str]:
             return []
 
 
+def stamp_folder(path: Path) -> frozenset[tuple[str, int, int, int]]:
+    """What is other as soon as a file of the folder was written, renamed or removed by the functions here.
+
+    Of no folder it is that of an empty one.
+
+    Raises:
+        FileFault: the system refused.
+    """
+    with _faults("read", path):
+        try:
+            with os.scandir(path) as entries:
+                return frozenset(_stamp(entry) for entry in entries)
+        except FileNotFoundError:  # no folder, or a file that goes at this moment: the next look is another
+            return frozenset()
+
+
+def _stamp(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:
+    status = entry.stat(follow_symlinks=False)
+    return entry.name, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def make_private_folder(path: Path) -> None:
     """Make a folder of mode 0700 and what is missing above it; one that exists is left as it is.
 

@@ -27,6 +27,7 @@ from selo.config.files import (
     read_file,
     remove_file,
     rename_file,
+    stamp_folder,
     write_file,
     write_new_file,
 )
@@ -95,6 +96,11 @@ class TrustStore:
         if not allowed:
             raise NoSenders
         return allowed
+
+    def stamp(self) -> object:
+        """Something that equals what it was before only if no file of the store has changed."""
+        self._home.require_private()
+        return stamp_folder(self._home.peers_folder)
 
     def add(self, name: str, identity: PublicIdentity, *, may_send: bool = False) -> Peer:
         """Pin a public identity under a name.

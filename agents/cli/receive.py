@@ -17,6 +17,7 @@ from selo.agents.receiver import Receiver
 from selo.agents.routes import meeting
 from selo.agents.stop import stop_on_signals
 from selo.config.catalogue import STANDARD_OUTPUT
+from selo.config.senders import Senders
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
@@ -27,14 +28,14 @@ def run(_arguments: Namespace, context: Context) -> int:
     """Listen until one delivery is stored, or, with --forever, until a signal comes.
 
     Raises:
-        SeloError: see ``Receiver.run``, ``TrustStore.senders`` and ``listen_on``.
+        SeloError: see ``Receiver.run``, ``Senders`` and ``listen_on``.
     """
     settings = context.settings
     _refuse_terminal(settings)
-    senders = TrustStore(context.home).senders(settings.receive_from)
+    senders = Senders(TrustStore(context.home), settings.receive_from)
     identity = context.load_identity()
     _warn_early(context)
-    peers = list({peer.name: peer for peer in senders.values()}.values())
+    peers = list({peer.name: peer for peer in senders().values()}.values())
     sweep_places(settings, peers)
     narrator = Narrator(context, goes_on=settings.receive_forever)
     hook = _Hook(context)

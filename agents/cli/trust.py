@@ -33,7 +33,7 @@ _COMPARE_ROTATED = """
 Compare these words with what `selo id --next` (or, after its --finish, `selo id`) shows on {name}'s
 machine, by telephone or in person. If they differ: selo trust rotate {name} --cancel
 When {name} has changed over: selo trust rotate {name} --finish"""
-_RESTART = "a `selo receive` that waits since before goes on as it began: restart it"
+_FROM_NOW = "that counts from the next session on; one that is open now goes on to its end"
 _COMPARE_MANY = """
 Compare the words of each with what `selo id` shows on its machine, not by the way the files came."""
 
@@ -88,7 +88,7 @@ def _show(store: TrustStore, arguments: Namespace, context: Context) -> None:
 def _remove(store: TrustStore, arguments: Namespace, context: Context) -> None:
     store.remove(arguments.name)
     context.result(f"removed {arguments.name}", "peer-removed", name=arguments.name)
-    context.note(_RESTART)
+    context.note(_FROM_NOW)
 
 
 def _rename(store: TrustStore, arguments: Namespace, context: Context) -> None:
@@ -103,7 +103,7 @@ def _allow(store: TrustStore, arguments: Namespace, context: Context) -> None:
     if not peer.may_send and peer.name in (context.settings.receive_from or ()):
         context.warn(f"receive_from names {peer.name}, who may deliver all the same")
     context.result(f"{peer.name} {rights(peer)}", "peer-changed", **_fields(peer))
-    context.note(_RESTART)
+    context.note(_FROM_NOW)
 
 
 def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
@@ -113,7 +113,7 @@ def _rotate(store: TrustStore, arguments: Namespace, context: Context) -> None:
         context.result(
             f"{peer.name} has this identity\n{describe(peer.fingerprint)}", "peer-changed", **_fields(peer)
         )
-        context.note(_RESTART)
+        context.note(_FROM_NOW)
         return
     identity, _ = read_public_identity(arguments.file or STANDARD_INPUT, context)
     peer = store.rotate(arguments.name, identity)
@@ -151,7 +151,7 @@ def _policy(store: TrustStore, arguments: Namespace, context: Context) -> None:
         context.warn(f"there is no folder {new['into']}; a delivery will be refused until there is")
     _show_policy(peer, context)
     if new or arguments.clear:
-        context.note(_RESTART)
+        context.note(_FROM_NOW)
 
 
 def _show_policy(peer: Peer, context: Context) -> None:

@@ -236,7 +236,7 @@ def deliver(parties: Parties, settings: Settings) -> Deliver:
         usual = sink if sink is not None else CallableSink(result.received.extend)
         receiving = Receiver(
             identity=parties.receiver,
-            senders={sender.fingerprint: sender for sender in senders},
+            senders=lambda: {sender.fingerprint: sender for sender in senders},
             make_sink=lambda _sender: usual if make_sink is None else make_sink(),
             terms=result.receiver.terms(receiver_settings),
             on_stored=result.stored.append,
@@ -367,7 +367,7 @@ def receive_from_rogues(parties: Parties, settings: Settings) -> Callable[..., S
         }
         receiver = Receiver(
             identity=parties.receiver,
-            senders=senders,
+            senders=lambda: senders,
             make_sink=lambda _sender: make_sink(),
             terms=side.terms(settings),
             on_stored=on_stored,
@@ -481,7 +481,7 @@ def serve(parties: Parties, lasting: Settings) -> Iterator[Callable[..., tuple[E
         senders = [Peer(name, may_send=True, identity=identity.public) for name, identity in pairs]
         receiver = Receiver(
             identity=parties.receiver,
-            senders={sender.fingerprint: sender for sender in senders},
+            senders=lambda: {sender.fingerprint: sender for sender in senders},
             make_sink=make_sink,
             terms=side.terms(settings),
         )

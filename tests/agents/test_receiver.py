@@ -146,9 +146,10 @@ def test_slow_sink_is_not_a_dead_peer(make_wire, deliver, settings: Settings) ->
 def test_nobody_came_ends_with_5(make_wire, parties, settings: Settings) -> None:
     """``--wait`` ends with 5 when nobody knocked."""
     wire = make_wire("tcp")
+    alice = Peer("alice", may_send=True, identity=parties.emitter.public)
     receiver = Receiver(
         identity=parties.receiver,
-        senders={parties.emitter.fingerprint: Peer("alice", may_send=True, identity=parties.emitter.public)},
+        senders=lambda: {alice.fingerprint: alice},
         make_sink=lambda _sender: CallableSink(lambda _data: None),
         terms=Terms(settings=replace(settings, receive_wait=0.3), stop=Stop()),
     )

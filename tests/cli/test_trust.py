@@ -216,7 +216,7 @@ def test_a_policy_is_said_and_kept(name, text, value, trust, home, bob_file, mon
     assert trust("policy", "bob", option(name), text) == 0
     assert TrustStore(home).get("bob").policy == PeerPolicy(**{name: value})
     output, error = capsys.readouterr()
-    assert "restart it" in error
+    assert "next session" in error
     lines = dict(line.split(maxsplit=1) for line in output.splitlines())
     assert list(lines) == list(POLICY)
     shown = str(value) if name == "into" else text.replace("0", "0 bytes") if text == "0" else text

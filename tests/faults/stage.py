@@ -317,7 +317,7 @@ class Stage:
         )
         receiver = Receiver(
             identity=self.bob,
-            senders={alice.fingerprint: alice},
+            senders=lambda: {alice.fingerprint: alice},
             make_sink=lambda _peer: sink if sink is not None else CallableSink(received.extend),
             terms=Terms(settings=settings, stop=Stop()),
             on_stored=stored.append,

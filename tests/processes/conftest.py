@@ -142,10 +142,11 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def receive(start: Start, homes: Homes) -> Callable[..., Process]:
-    """Start bob's `selo receive` on a free port; it has an ``address``."""
+    """Start bob's (or ``home``'s) `selo receive` on a free port; it has an ``address``."""
 
-    def run(*arguments: object, **options: object) -> Process:
-        process = start("receive", "--bind", "tcp://127.0.0.1:0", *arguments, home=homes.bob, **options)
+    def run(*arguments: object, home: Path | None = None, **options: object) -> Process:
+        bind = ("--bind", "tcp://127.0.0.1:0")
+        process = start("receive", *bind, *arguments, home=home or homes.bob, **options)
         process.address = process.wait_for("listening")["address"]  # type: ignore[attr-defined]
         return process
 

@@ -80,6 +80,35 @@ def test_a_service_takes_one_after_another_whoever_comes_between(
     assert {event["kind"] for event in service.named("failed")} >= {"TargetExists"}
 
 
+def test_security_a_service_sees_what_changes_in_the_trust_store(
+    receive, emit, homes, inbox: Path, parcel, tmp_path: Path
+) -> None:
+    """Denied, allowed, with a policy, removed, added: the next delivery is taken or refused accordingly."""
+    bob = tmp_path / "bob"
+    shutil.copytree(homes.bob, bob)
+    service = receive("--into", inbox, "--forever", home=bob)
+
+    def trusted(*words: str, **options: object) -> None:
+        done = selo("trust", *words, home=bob, **options)
+        assert done.returncode == 0, done.stderr
+
+    ends = [emit(service, parcel("first")).end()]
+    trusted("deny", "alice")
+    ends.append(emit(service, parcel("denied")).end())
+    trusted("allow", "alice")
+    ends.append(emit(service, parcel("allowed")).end())
+    trusted("policy", "alice", "--max-bytes", "999B")
+    ends.append(emit(service, parcel("too much")).end())
+    trusted("remove", "alice")
+    ends.append(emit(service, parcel("removed")).end())
+    alice = selo("id", "--export", home=homes.alice).stdout
+    trusted("add", "alice", "--may-send", input=alice)
+    ends.append(emit(service, parcel("added")).end())
+    assert ends == [0, 3, 0, 1, 3, 0]
+    assert sorted(os.listdir(inbox)) == ["added", "allowed", "first"]
+    stop(service)
+
+
 def test_a_hook_that_fails_undoes_nothing(receive, emit, inbox: Path, parcel) -> None:
     """It is a warning, and 1 in the end; the Emitter, whose delivery is stored, ends with 0."""
     receiver = receive("--into", inbox, "--exec", "false")

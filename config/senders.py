@@ -1,0 +1,43 @@
+"""Who may deliver to us, as the trust store says at every moment of a long run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from selo.config.errors import NoSenders, NoSuchPeer
+from selo.config.peer import Peer
+from selo.config.trust import TrustStore
+
+
+class Senders:
+    """The peers that may deliver, by fingerprint; the named ones, where ``names`` holds any.
+
+    Asked at every handshake, so it reads the store again only where a file of it has changed: a stranger who
+    knocks costs one look at the folder.
+
+    Raises:
+        NoSuchPeer: a name that nobody has.
+        NoSenders: nobody may.
+        SeloError: see ``TrustStore``.
+    """
+
+    def __init__(self, store: TrustStore, names: Sequence[str] | None) -> None:
+        self._store = store
+        self._names = names
+        self._stamp = store.stamp()
+        self._known = store.senders(names)
+
+    def __call__(self) -> Mapping[bytes, Peer]:
+        """Who may deliver now: nobody, where all who might have were removed.
+
+        Raises:
+            SeloError: see ``TrustStore``; what it said before counts no longer.
+        """
+        stamp = self._store.stamp()  # before it is read: what changes meanwhile is seen the next time
+        if stamp != self._stamp:
+            self._known = {}
+            with suppress(NoSenders, NoSuchPeer):
+                self._known = self._store.senders(self._names)
+            self._stamp = stamp
+        return self._known
