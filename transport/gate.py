@@ -196,6 +196,22 @@ class Place:
         self.ended = self.ended or (self.usable and not self._ours)
 
 
+def _monitor(socket: Socket, context: Context, address: str) -> Socket:
+    """A socket that reads the events of another one.
+
+    It is made first: a monitor that nobody reads blocks for ever when it is to end, so none may be left where
+    there was no descriptor for its reader.
+    """
+    reader = context.socket(zmq.PAIR)
+    try:
+        socket.monitor(address, _EVENTS)
+        reader.connect(address)
+    except BaseException:
+        reader.close(0)
+        raise
+    return reader
+
+
 class GateKeeper(threading.Thread):
     """Answers ZAP requests and reads monitors until ``stop``.
 
@@ -224,7 +240,7 @@ class GateKeeper(threading.Thread):
         place = Place(domain, self.refusals, changed)
         socket.plain_server = True
         socket.zap_domain = domain
-        monitor = socket.get_monitor_socket(_EVENTS, f"inproc://selo.monitor.{domain.decode('ascii')}")
+        monitor = _monitor(socket, self._context, f"inproc://selo.monitor.{domain.decode('ascii')}")
         self._orders.put((place, monitor))
         self._control.poke()
         return place

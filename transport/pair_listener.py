@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket as system
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -29,11 +30,15 @@ _REBIND_SECONDS = 1.0
 
 _REBIND_PAUSE = 0.0015
 
+_BACKLOG = 100
+"""Connections that wait in the system's queue: libzmq's own number."""
+
 _REASONS = {
     errno.EADDRINUSE: "another program is listening there",
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.EACCES: "it is not permitted; ports below 1024 need privileges",
     errno.EMFILE: "too many files are open in this process",
+    errno.ENFILE: "too many files are open on this machine",
 }
 
 
@@ -200,15 +205,33 @@ class PairListener:
         try:
             socket, place = _patiently(self._guarded_socket, give_up)
             try:
-                _patiently(lambda: socket.bind(self._endpoint), give_up)
+                _patiently(lambda: self._bind(socket), give_up)
             except BaseException:
                 self._keeper.release(socket, place)
                 raise
-        except zmq.ZMQError as error:
+        except (zmq.ZMQError, OSError) as error:
             reason = _REASONS.get(error.errno or 0) or os.strerror(error.errno or 0)
             raise BindFailed(str(self._target), reason) from error
         self._open = (socket, place)
         self._learn_port(socket)
+
+    def _bind(self, socket: Socket) -> None:
+        """Bind it to a listening socket of ours.
+
+        With an address libzmq would first ask the system for its interfaces, and abort the process where
+        strangers have left no descriptor for that.
+        """
+        if isinstance(self._target, IpcAddress):
+            socket.bind(self._endpoint)
+            return
+        listening = _listening(self._endpoint)
+        try:
+            socket.setsockopt(zmq.USE_FD, listening.fileno())
+            socket.bind(self._endpoint)
+        except BaseException:
+            listening.close()
+            raise
+        listening.detach()  # libzmq closes it
 
     def _guarded_socket(self) -> tuple[Socket, Place]:
         self._generation += 1
@@ -237,13 +260,30 @@ class PairListener:
 
 def _patiently(action: Callable[[], _T], give_up: float) -> _T:
     """Do it again while the socket before still holds the address or its strangers' descriptors."""
+    passing = (errno.EADDRINUSE, errno.EMFILE, errno.ENFILE)
     while True:
         try:
             return action()
-        except zmq.ZMQError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EMFILE) or time.monotonic() >= give_up:
+        except (zmq.ZMQError, OSError) as error:
+            if error.errno not in passing or time.monotonic() >= give_up:
                 raise
         time.sleep(_REBIND_PAUSE)
+
+
+def _listening(endpoint: str) -> system.socket:
+    """A socket that listens on a numeric endpoint; of ``*`` on both families, where there are both."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    host = host.strip("[]")
+    everywhere = host == "*"
+    six = ":" in host or (everywhere and system.has_dualstack_ipv6())
+    listening = system.create_server(
+        ("" if everywhere else host, int(port)),
+        family=system.AF_INET6 if six else system.AF_INET,
+        backlog=_BACKLOG,
+        dualstack_ipv6=six and everywhere,
+    )
+    listening.setblocking(False)
+    return listening
 
 
 def _endpoint(target: TcpAddress | IpcAddress) -> str:

@@ -186,6 +186,34 @@ class TestNotListening:
         assert done.returncode == 0, done.stderr
         assert int(done.stdout) > 10
 
+    @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "*"])
+    def test_security_no_descriptors_for_the_next_place(self, host: str) -> None:
+        """However few descriptors strangers leave: binding again fails, and ZeroMQ does not abort the process."""
+        code = (
+            "import os, resource, sys\n"
+            "from selo.transport import listen, pair_listener\n"
+            "from selo.transport.base import BindFailed, Gate\n"
+            "pair_listener._REBIND_SECONDS = 0.02\n"
+            "listener = listen(f'tcp://{sys.argv[1]}:0', Gate(len, len), max_frame=9)\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+            "listener._retire()\n"
+            "kept, tries = [], 0\n"
+            "try:\n"
+            "    while True: kept.append(os.open(os.devnull, os.O_RDONLY))\n"
+            "except OSError: pass\n"
+            "while True:\n"
+            "    try: listener.accept(0.0); break\n"
+            "    except BindFailed as error: tries += 1; assert 'too many files' in str(error), error\n"
+            "    os.close(kept.pop())\n"
+            "listener.close()\n"
+            "print(tries)\n"
+        )
+        if host == "[::1]" and not socket.has_ipv6:
+            pytest.skip("this machine has no IPv6")
+        done = subprocess.run([sys.executable, "-c", code, host], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) > 2
+
     def test_the_port_is_taken_between_two_legs(self, make_listener: Callable[..., Listener]) -> None:
         """Another program was quicker: accept gives up after a second and says why."""
         listener = make_listener()
