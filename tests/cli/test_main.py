@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -192,16 +191,6 @@ def test_the_module_is_the_program():
     """`python -m selo` does what `selo` does, and hands its status on."""
     assert run_selo("--version").stdout == f"selo {__version__}\n"
     assert run_selo("nonsense").returncode == 2
-
-
-def test_version_is_quick():
-    """`selo --version` takes under 150 ms: the best of five, as the machine may be busy."""
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        assert run_selo("--version").returncode == 0
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.150
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["receive", "--help"], ["nonsense"]])
