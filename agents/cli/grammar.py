@@ -26,8 +26,21 @@ class BadCommandLine(UsageError):
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours."""
 
+    mixes = False
+    """Whether its operands may stand anywhere among the options, as in `selo emit one --to bob two`."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As of argparse, which reads one run of operands only unless it is asked otherwise."""
+        if not self.mixes or "--" in (args or ()):  # what follows `--` it would take for options then
+            return super().parse_known_args(args, namespace)
+        self.mixes = False
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixes = True
 
     def error(self, message: str) -> NoReturn:
         raise BadCommandLine(message, self.prog)

@@ -140,6 +140,7 @@ def add_emit(commands: Commands, general: Parser) -> None:
 
 def _add_content(parser: Parser) -> None:
     """What is sent, and what is kept of that."""
+    parser.mixes = True
     parser.add_argument(
         "paths", metavar="PATH", nargs="*", help="files and folders; - or nothing: standard input"
     )

@@ -35,6 +35,7 @@ def add_receipt(commands: Commands, general: Parser) -> None:
         "well, 1 files differ, 2 it is no receipt, 3 it is not signed by whom we know.",
         "selo receipt verify report.receipt report.pdf",
     )
+    verify.mixes = True
     verify.add_argument("file", metavar="FILE", help="the receipt")
     verify.add_argument("paths", metavar="PATH", nargs="*", help="the files and folders that were delivered")
     verify.add_argument("--identity", metavar="FILE", help="the signer's public identity")

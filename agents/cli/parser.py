@@ -38,7 +38,12 @@ def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
         BadCommandLine: it cannot be meant.
         SystemExit: --help or --version was asked for and answered.
     """
-    arguments = make_parser().parse_args(argv)
+    arguments, unknown = make_parser().parse_known_args(argv)
+    if unknown:
+        options = [word for word in unknown if word.startswith("-")]  # their values are not to blame
+        raise BadCommandLine(
+            f"unrecognized arguments: {' '.join(options or unknown)}", f"selo {arguments.command}"
+        )
     if arguments.command == "receive" and arguments.standard_output is not None:
         arguments.receive_output = arguments.standard_output
     if arguments.command == "emit":

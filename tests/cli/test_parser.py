@@ -56,6 +56,44 @@ def test_general_options_stand_before_or_after_the_command(command, option):
     assert getattr(parse_command_line(line), option) is None
 
 
+OPERANDS = {
+    "emit": (["emit"], "paths", [["--to", "bob"], ["--exclude", "*.o"], ["--quiet"]]),
+    "receipt verify": (["receipt", "verify", "receipt"], "paths", [["--identity", "file"], ["--json"]]),
+}
+
+
+@pytest.mark.parametrize("command", OPERANDS)
+def test_operands_stand_anywhere_among_the_options(command):
+    """In every order of two operands and some options the line means the same."""
+    words, name, options = OPERANDS[command]
+    expected = parse_command_line([*words, "one", "two", *itertools.chain(*options)])
+    assert getattr(expected, name) == ["one", "two"]
+    for order in itertools.permutations([["one"], ["two"], *options]):
+        if order.index(["one"]) < order.index(["two"]):
+            assert parse_command_line([*words, *itertools.chain(*order)]) == expected
+
+
+def test_after_two_dashes_everything_is_an_operand():
+    """A file may be called like an option."""
+    assert parse_command_line(["emit", "--to", "bob", "--", "--json", "-x"]).paths == ["--json", "-x"]
+    assert parse_command_line(["receipt", "verify", "--", "-r", "-f"]).paths == ["-f"]
+
+
+@pytest.mark.parametrize(
+    ("line", "unknown", "command"),
+    [
+        (["emit", "a", "-x", "p", "b"], "-x", "selo emit"),
+        (["trust", "remove", "a", "b", "c"], "b c", "selo trust"),
+    ],
+)
+def test_what_is_unknown_is_named_alone(line, unknown, command):
+    """Neither what stands behind it nor a command whose help would not tell."""
+    with pytest.raises(BadCommandLine) as caught:
+        parse_command_line(line)
+    assert str(caught.value) == f"unrecognized arguments: {unknown}"
+    assert caught.value.hint == f"`{command} --help` shows how"
+
+
 def test_the_option_after_the_command_wins():
     """Given twice, the later one counts."""
     assert parse_command_line(["--home", "a", "id", "--home", "b"]).home == "b"
