@@ -90,7 +90,8 @@ class TargetExists(SinkFault):
         super().__init__(
             target,
             "it exists already",
-            hint="the Emitter can choose another name with --as; --rename and --overwrite take it here",
+            hint="the Emitter can choose another name with --as; --rename or --overwrite take it here, "
+            "or the peer's `selo trust policy`, which comes before them",
             for_peer=f"{shown_to_peer or 'its place'} exists already",
         )
         self.args = (target, shown_to_peer)
@@ -347,7 +348,7 @@ class NothingCame(UnreachableError):
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"no message came within {self.seconds:g} s"
+        return f"no message came within {round(self.seconds, 2):g} s"
 
 
 class UnreadMessages(MisuseError):

@@ -55,7 +55,9 @@ class NotReached(UnreachableError):
         )
 
     def __str__(self) -> str:
-        return f"no session with {self.peer} at {self.address} within {self.seconds:g} s: {self.last}"
+        return (
+            f"no session with {self.peer} at {self.address} within {round(self.seconds, 2):g} s: {self.last}"
+        )
 
 
 class OnePeerToConnectTo(UsageError):
@@ -83,7 +85,7 @@ class NobodyCame(UnreachableError):
         )
 
     def __str__(self) -> str:
-        return f"no {self.awaited} came within {self.seconds:g} s"
+        return f"no {self.awaited} came within {round(self.seconds, 2):g} s"
 
 
 class OnlyStrangersCame(TrustError):
@@ -96,7 +98,7 @@ class OnlyStrangersCame(TrustError):
         self.refused = refused
 
     def __str__(self) -> str:
-        return f"no trusted {self.awaited} came within {self.seconds:g} s; {self.refused} refused"
+        return f"no trusted {self.awaited} came within {round(self.seconds, 2):g} s; {self.refused} refused"
 
 
 class HandshakeTimeout(UnreachableError):
@@ -108,4 +110,4 @@ class HandshakeTimeout(UnreachableError):
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"{self.awaited} did not come within {self.seconds:g} s"
+        return f"{self.awaited} did not come within {round(self.seconds, 2):g} s"

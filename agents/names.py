@@ -28,9 +28,8 @@ def checked_file_name(name: str) -> str:
     """
     reason = _why_not(name)
     if reason:
-        raise SinkFault(
-            ascii(name), f"the name was refused: {reason}", hint="the Emitter can choose one with --as"
-        )
+        hint = "the Emitter can choose one with --as, or send the folder that it lies in"
+        raise SinkFault(ascii(name), f"the name was refused: {reason}", hint)
     return name
 
 

@@ -175,7 +175,7 @@ class _Dialled:
         return ConnectFailed(self.peer_address, _OTHER_PROGRAM)
 
     def _no_answer(self) -> SeloError:
-        return ConnectFailed(self.peer_address, f"no answer within {self._timeout:g} s")
+        return ConnectFailed(self.peer_address, f"no answer within {round(self._timeout, 2):g} s")
 
     def _fail(self, error: SeloError) -> None:
         self.failure = self.failure or error

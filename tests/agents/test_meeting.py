@@ -45,7 +45,9 @@ def meet(parties, settings):
 
         receiving = Receiver(
             identity=parties.receiver,
-            senders={each.fingerprint: receiver_of_emitter for each in receiver_of_emitter.identities},
+            senders=lambda: {
+                each.fingerprint: receiver_of_emitter for each in receiver_of_emitter.identities
+            },
             make_sink=lambda _sender: CallableSink(received.extend),
             terms=terms("Receiver"),
         )

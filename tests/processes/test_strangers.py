@@ -241,7 +241,7 @@ class TestTheOnePlace:
     def test_security_one_who_stalls_delays_by_one_handshake_deadline(
         self, receive, emit, stalls, parcel: Path, inbox: Path
     ) -> None:
-        """The place is free one deadline after the stranger was let in, at the latest: who comes then gets it."""
+        """The place is free one deadline after the stranger was let in, at the latest, for whoever comes."""
         deadlines = {
             "first_message_deadline": f"{self.FIRST_MESSAGE}s",
             "handshake_deadline": f"{self.HANDSHAKE}s",
