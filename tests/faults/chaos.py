@@ -51,6 +51,7 @@ class Plan:
     kind: Kind
     size: int
     cables: bool
+    emitter_listens: bool
     forever: bool
     settings: dict[str, str]
     faults: list[tuple[Fault, Moment | float, float]]
@@ -62,7 +63,8 @@ class Plan:
         )
         how = " ".join(f"{name}={self.settings[name]}" for name in ("record_size", "window_bytes"))
         where = "cables" if self.cables else "loopback"
-        return f"{self.kind} {self.size:,} bytes, {where}{', forever' * self.forever}, {how}: {blows}"
+        where += ", emitter listens" * self.emitter_listens + ", forever" * self.forever
+        return f"{self.kind} {self.size:,} bytes, {where}, {how}: {blows}"
 
 
 def draw(seed: int, *, cables: bool) -> Plan:
@@ -90,7 +92,8 @@ def draw(seed: int, *, cables: bool) -> Plan:
     }
     if kind is Kind.STDIN and {Fault.EMITTER_KILLED, Fault.BOTH_KILLED} & {fault for fault, _, _ in faults}:
         settings["resume_window"] = "1s"
-    return Plan(seed, kind, size, on_cables, rng.random() < 0.3, settings, faults)
+    emitter_listens = rng.random() < 0.3
+    return Plan(seed, kind, size, on_cables, emitter_listens, rng.random() < 0.3, settings, faults)
 
 
 @dataclass
@@ -152,7 +155,7 @@ class Chaos:
         (folder / "inbox").mkdir()
         network = self._networks.pop() if plan.cables else None
         try:
-            with self._place(network) as place:
+            with self._place(plan, network) as place:
                 verdict, struck, story = self._deliver(plan, place, folder)
                 recoveries = place.forwarder.recoveries
         finally:
@@ -172,8 +175,11 @@ class Chaos:
         if not verdict.fault:
             shutil.rmtree(folder)
 
-    def _place(self, network: Network | None) -> AbstractContextManager[Place]:
-        return Loopback.made() if network is None else Hosts.made(network)
+    def _place(self, plan: Plan, network: Network | None) -> AbstractContextManager[Place]:
+        listens = plan.emitter_listens
+        if network is None:
+            return Loopback.made(emitter_listens=listens)
+        return Hosts.made(network, emitter_listens=listens)
 
     def _deliver(self, plan: Plan, place: Place, folder: Path) -> tuple[Verdict, int, str]:
         rng = random.Random(plan.seed + 1)

@@ -138,8 +138,9 @@ class Delivery:
         self._strikes = list(strikes)
         self._place.forwarder.watch = self._watch
         try:
-            self._start_receiver()
-            self._start_emitter()
+            starts = [self._start_receiver, self._start_emitter]
+            for start in reversed(starts) if self._place.emitter_listens else starts:
+                start()
             hung = self._attend(started + PATIENCE + sum_of_waits(self._settings))
         finally:
             self._place.forwarder.watch = lambda _direction, _seen: None
@@ -150,17 +151,27 @@ class Delivery:
 
     def _start_receiver(self) -> None:
         again = ["--forever"] if self._forever else []
-        command = ["receive", "--bind", self._place.bind, "--into", self._inbox, "--rename", *again]
+        command = ["receive", *self._where(False), "--into", self._inbox, "--rename", *again]
         receiver = Agent(
             [*self._place.prefix("bob"), SELO, "--json", *command], self._people.bob, self._settings
         )
         self._receivers.append(receiver)
-        listening = receiver.wait_for("listening")
+        if not self._place.emitter_listens:
+            self._hear(receiver)
+
+    def _where(self, emits: bool) -> list[str]:
+        """How that side is told where to meet the other."""
+        if emits is self._place.emitter_listens:
+            return ["--bind", self._place.bind]
+        return ["--connect", self._place.forwarder.address]
+
+    def _hear(self, agent: Agent) -> None:
+        listening = agent.wait_for("listening")
         if listening is not None:
             self._place.heard(listening["address"])
 
     def _start_emitter(self) -> None:
-        command = ["emit", "--to", "bob", "--connect", self._place.forwarder.address, *self._parcel.arguments]
+        command = ["emit", "--to", "bob", *self._where(True), *self._parcel.arguments]
         emitter = Agent(
             [*self._place.prefix("alice"), SELO, "--json", *command],
             self._people.alice,
@@ -168,6 +179,8 @@ class Delivery:
             self._parcel.stdin,
         )
         self._emitters.append(emitter)
+        if self._place.emitter_listens:
+            self._hear(emitter)
 
     def _attend(self, deadline: float) -> str:
         """Until both are done; says who hung."""

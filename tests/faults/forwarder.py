@@ -1,4 +1,4 @@
-"""A link that does what a test wants: a TCP forwarder, through which an Emitter reaches a Receiver.
+"""A link that does what a test wants: a TCP forwarder, through which one agent reaches the other.
 
 Everything runs in one thread with an event loop of its own, which can live in another network namespace.
 """
@@ -21,7 +21,7 @@ PIECE = 1 << 14
 """Bytes moved at once: a fault strikes as exactly as this."""
 
 UP, DOWN = "up", "down"
-"""From the connecting side to the listening one, and back. The Emitter connects."""
+"""From the Emitter to the Receiver, and back, whichever of them connects."""
 
 Watch = Callable[[str, Seen], Callable[[], None] | None]
 """Told of each frame that begins or ends, and its direction. What it returns is called in another thread, and
@@ -64,11 +64,18 @@ class Forwarder:
     """Listens on ``host`` and connects to ``target``, which may change: a Receiver comes back elsewhere.
 
     ``enter`` is called first in its thread: there it may go into another network namespace.
+    ``emitter_listens``: it is the Receiver that connects.
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, *, enter: Callable[[], None] = lambda: None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        enter: Callable[[], None] = lambda: None,
+        emitter_listens: bool = False,
     ) -> None:
+        self._ways = (DOWN, UP) if emitter_listens else (UP, DOWN)
         self.target: tuple[str, int] | None = None
         self.counts = Counts()
         self.watch: Watch = lambda _direction, _seen: None
@@ -204,9 +211,10 @@ class Forwarder:
         self.counts.connections += 1
         connection = _Connection(near, far)
         self._open.add(connection)
+        there, back = self._ways
         connection.tasks = [
-            self._loop.create_task(self._carry(connection, near, far, UP)),
-            self._loop.create_task(self._carry(connection, far, near, DOWN)),
+            self._loop.create_task(self._carry(connection, near, far, there)),
+            self._loop.create_task(self._carry(connection, far, near, back)),
         ]
 
     async def _carry(

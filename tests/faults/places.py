@@ -30,14 +30,16 @@ class Place(Protocol):
     """Two sides, who meet through ``forwarder``."""
 
     forwarder: Forwarder
+    emitter_listens: bool
+    """Whether the Emitter does, and the Receiver connects."""
     bind: str
-    """Where the Receiver is to listen."""
+    """Where whoever listens is to do it."""
 
     def prefix(self, who: str) -> list[str]:
         """What to put before the command of alice or bob."""
 
     def heard(self, address: str) -> None:
-        """The Receiver listens there."""
+        """Whoever listens does it there."""
 
     def down(self, whose: str) -> None:
         """The link of alice or bob carries nothing any more, and nobody is told."""
@@ -61,8 +63,9 @@ class Loopback:
 
     bind = "tcp://127.0.0.1:0"
 
-    def __init__(self) -> None:
-        self.forwarder = Forwarder()
+    def __init__(self, *, emitter_listens: bool = False) -> None:
+        self.emitter_listens = emitter_listens
+        self.forwarder = Forwarder(emitter_listens=emitter_listens)
 
     def prefix(self, who: str) -> list[str]:
         return []
@@ -85,9 +88,9 @@ class Loopback:
 
     @classmethod
     @contextmanager
-    def made(cls) -> Iterator[Loopback]:
+    def made(cls, *, emitter_listens: bool = False) -> Iterator[Loopback]:
         """A fresh one."""
-        place = cls()
+        place = cls(emitter_listens=emitter_listens)
         try:
             yield place
         finally:
@@ -100,13 +103,14 @@ class Hosts:
     A link that is down is a cable that is pulled, so what both agents see is the real TCP over it.
     """
 
-    bind = f"tcp://{ip4(2)}:{PORT}"
-
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, emitter_listens: bool = False) -> None:
         self._network = network
+        self.emitter_listens = emitter_listens
+        listens = ip4(1 if emitter_listens else 2)
+        self.bind = f"tcp://{listens}:{PORT}"
         relay = NAMED / network.namespace("relay")
-        self.forwarder = Forwarder(ip4(3), PORT, enter=lambda: _enter(relay))
-        self.forwarder.target = (ip4(2), PORT)
+        self.forwarder = Forwarder(ip4(3), PORT, enter=lambda: _enter(relay), emitter_listens=emitter_listens)
+        self.forwarder.target = (listens, PORT)
 
     def prefix(self, who: str) -> list[str]:
         return self._network.inside(who)
@@ -129,9 +133,9 @@ class Hosts:
 
     @classmethod
     @contextmanager
-    def made(cls, network: Network) -> Iterator[Hosts]:
+    def made(cls, network: Network, *, emitter_listens: bool = False) -> Iterator[Hosts]:
         """On a network with these hosts; all its cables are plugged in again when it is over."""
-        place = cls(network)
+        place = cls(network, emitter_listens=emitter_listens)
         try:
             yield place
         finally:
