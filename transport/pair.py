@@ -43,7 +43,10 @@ _EVENT = struct.Struct("=HI")
 
 _NOBODY = "nobody listens there"
 _OTHER_PROGRAM = "whoever listens there does not speak Selo's transport"
-_HUNG_UP = "whoever listens there closed the connection at once; it may not speak Selo's transport"
+_HUNG_UP = (
+    "whoever listens there closed the connection at once; it is not ready yet, or does not speak Selo's "
+    "transport"
+)
 
 
 def connect(
