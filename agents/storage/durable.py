@@ -6,9 +6,10 @@ import ctypes
 import errno
 import os
 import select
+import stat
 from contextlib import suppress
 
-from selo.agents.storage.handles import FOLDER_FLAGS, Handles
+from selo.agents.storage.handles import FOLDER_FLAGS, Handles, NotOnDisk
 from selo.config.files import UNSYNCABLE
 
 PAGE = 1 << 12
@@ -62,20 +63,27 @@ def sync(descriptor: int) -> None:
     """Wait until a file, or the names in a folder, are on the disk; nothing where there is nothing to sync.
 
     Raises:
-        OSError: they may not be.
+        NotOnDisk: they may not be.
     """
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in UNSYNCABLE:
-            raise
+        if error.errno not in UNSYNCABLE or (error.errno == errno.EROFS and _is_stored(descriptor)):
+            raise NotOnDisk(error.errno, error.strerror) from error
+
+
+def _is_stored(descriptor: int) -> bool:
+    """Whether it is on a file system: one that a fault has made read-only since has lost what was written."""
+    kind = os.fstat(descriptor).st_mode
+    return stat.S_ISREG(kind) or stat.S_ISDIR(kind)
 
 
 def sync_tree(root: int) -> None:
     """``sync`` every file and folder below an open folder, and that folder.
 
     Raises:
-        OSError: something of it may not be on the disk.
+        NotOnDisk: something of it may not be on the disk.
+        OSError: it cannot be gone through.
     """
     handles = Handles()
     try:
@@ -104,7 +112,7 @@ def sync_file_system(descriptor: int) -> bool:
     """Wait until everything on its file system is on the disk; False where the system has no such call.
 
     Raises:
-        OSError: something may not be.
+        NotOnDisk: something may not be.
     """
     call = getattr(_libc, "syncfs", None)
     if call is None:
@@ -112,9 +120,26 @@ def sync_file_system(descriptor: int) -> bool:
     if call(descriptor) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.ENOSYS, *UNSYNCABLE):
+    if code in (errno.ENOSYS, *UNSYNCABLE):  # then each file is asked
         return False
-    raise OSError(code, os.strerror(code))
+    raise NotOnDisk(code, os.strerror(code))
+
+
+def read_from_disk(descriptor: int) -> None:
+    """Make what is read next come from the disk: what is only in memory may be what could not be written.
+
+    What waits to be written stays in memory. A system that has no such call reads what it has.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def boot_id() -> str | None:
+    """What this start of the machine is called; None where the system does not say."""
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        return file.read().decode().strip()
+    return None
 
 
 def set_mode(descriptor: int, mode: int) -> None:

@@ -10,22 +10,25 @@ import os
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from selo.agents.content import ContentHash
 from selo.agents.errors import SinkFault
-from selo.agents.storage.durable import set_mode, set_time, sync, write_all, write_sparse
+from selo.agents.storage.durable import read_from_disk, set_mode, set_time, sync, write_all, write_sparse
 from selo.agents.storage.handles import FOLDER_FLAGS, NEW_FILE_FLAGS, NEW_FILE_MODE, Handles
 from selo.agents.storage.placing import Place, status_of
 from selo.agents.storage.removing import remove
 from selo.agents.storage.staged import Whole
 from selo.agents.trees.entries import Entry, EntryReader, EntryType, link_stays_inside
-from selo.agents.trees.item_names import check_item_name
+from selo.agents.trees.item_names import check_item_name, why_not_target
 from selo.config.policy import Names
 from selo.crypto.items import Item, ItemLog, ItemType
 
 READ_AT_ONCE = 1 << 20
 """Bytes, when what is here is read again."""
+
+OPEN_LEVELS = 16
+"""Folders that are held open, the deepest ones; one above them is opened again when its turn comes."""
 
 OWN_FOLDER = 0o700
 """What we need of a folder while it grows."""
@@ -33,13 +36,19 @@ OWN_FOLDER = 0o700
 
 @dataclass(slots=True)
 class _Level:
-    """A folder that is open. ``names`` holds what is in it where that is to be known, else None."""
+    """A folder that grows. ``number`` is its descriptor, -1 while it is closed; ``status`` says which it is.
+
+    ``names`` holds what was found in it where that is to be known, else None. ``inodes`` are those of what
+    was found: two names of one inode are one on this disk.
+    """
 
     number: int
+    status: os.stat_result
     prefix: bytes
     entry: Entry | None
     names: set[bytes] | None
     folded: set[str]
+    inodes: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -80,7 +89,7 @@ class GrowingTree:
         self._on_item = on_item
         self._on_start = on_start
         self._finding = again
-        self._levels = [_Level(root, b"", None, set() if again else None, set())]
+        self._levels = [_Level(root, os.fstat(root), b"", None, set() if again else None, set())]
         self._file: _File | None = None
         self._late: list[tuple[list[bytes], int]] = []
         self._tops: list[Whole] = []
@@ -109,7 +118,7 @@ class GrowingTree:
         """
         level = self._level_for(entry)
         path = self._path = level.prefix + entry.name
-        check_item_name(entry.name, entry.depth, self._rule)
+        self._check(entry)
         try:
             if entry.type is EntryType.FILE:
                 self._make_room_for_name(level, entry)
@@ -120,7 +129,6 @@ class GrowingTree:
                 os.mkdir(entry.name, OWN_FOLDER, dir_fd=level.number)
                 self._begin_folder(entry, level)
             else:
-                self._check_link(entry)
                 self._make_room_for_name(level, entry)
                 os.symlink(entry.target, entry.name, dir_fd=level.number)
                 self._end_link(entry, level)
@@ -160,9 +168,15 @@ class GrowingTree:
         hint = "if it is an item, the Emitter can leave one out or rename it"
         return SinkFault(ascii(self.path), reason, hint, for_peer=f"{self.path!a}: {reason}")
 
-    def _check_link(self, entry: Entry) -> None:
+    def _check(self, entry: Entry) -> None:
+        """Whether its name, and where it leads if it is a link, is what we take."""
+        check_item_name(entry.name, entry.depth, self._rule)
+        if entry.type is not EntryType.LINK:
+            return
+        reason = why_not_target(entry.target, self._rule)
         if not link_stays_inside(entry.depth, entry.target):
             reason = f"it is a link that leads out of what is delivered, to {os.fsdecode(entry.target)!a}"
+        if reason is not None:
             raise SinkFault(ascii(self.path), reason, for_peer=f"{self.path!a}: {reason}")
 
     def _level_for(self, entry: Entry) -> _Level:
@@ -176,7 +190,9 @@ class GrowingTree:
         if again:
             set_mode(number, OWN_FOLDER)
         path = level.prefix + entry.name
-        self._levels.append(_Level(number, path + b"/", entry, set() if again else None, set()))
+        names: set[bytes] | None = set() if again else None
+        self._levels.append(_Level(number, os.fstat(number), path + b"/", entry, names, set()))
+        self._close_high(len(self._levels) - 1 - OPEN_LEVELS)
         self._add(Item(ItemType.FOLDER, path))
         self._note_top(entry)
 
@@ -221,12 +237,13 @@ class GrowingTree:
 
     def _leave(self) -> None:
         """The last folder has everything: its mode and time are set now, which what comes into it changes."""
+        parent = self._opened(len(self._levels) - 2)
         level = self._levels.pop()
-        entry, parent = level.entry, self._levels[-1]
+        entry = level.entry
         assert entry is not None
-        there = status_of(Place(parent.number, os.fsdecode(entry.name)))
+        there = status_of(Place(parent, os.fsdecode(entry.name)))
         if there is None or not os.path.samestat(there, os.fstat(level.number)):
-            raise SinkFault(ascii(self.path), "its folder was taken away while it was written")
+            raise self._taken_away()
         self._remove_unknown(level)
         mode = self._folder_mode(entry)
         if mode & OWN_FOLDER != OWN_FOLDER:
@@ -237,6 +254,30 @@ class GrowingTree:
         set_mode(level.number, mode)
         set_time(level.number, entry.mtime)
         self._handles.close(level.number)
+
+    def _taken_away(self) -> SinkFault:
+        return SinkFault(ascii(self.path), "its folder was taken away while it was written")
+
+    def _close_high(self, index: int) -> None:
+        if index > 0 and self._levels[index].number >= 0:
+            self._handles.close(self._levels[index].number)
+            self._levels[index].number = -1
+
+    def _opened(self, index: int) -> int:
+        """The descriptor of a level; if that was closed, of the same folder, by its way from the root."""
+        level = self._levels[index]
+        if level.number < 0:
+            number = root = self._levels[0].number
+            for each in self._levels[1 : index + 1]:
+                assert each.entry is not None
+                inner = self._handles.open(each.entry.name, FOLDER_FLAGS, dir_fd=number)
+                if number != root:
+                    self._handles.close(number)
+                if not os.path.samestat(os.fstat(inner), each.status):
+                    raise self._taken_away()
+                number = inner
+            level.number = number
+        return level.number
 
     def finish(self) -> None:
         """Nothing more comes.
@@ -274,16 +315,13 @@ class GrowingTree:
         """
         if entry.depth >= len(self._levels):
             return False
-        number = self._levels[entry.depth].number
-        place = Place(number, os.fsdecode(entry.name))
-        status = status_of(place)
-        if status is None or stat.S_IFMT(status.st_mode) != _FORMATS[entry.type]:
-            return False
-        if entry.type is EntryType.LINK and os.readlink(entry.name, dir_fd=number) != entry.target:
+        status = self._found(self._opened(entry.depth), entry)
+        if status is None:
             return False
         level = self._level_for(entry)
         assert level.names is not None
         level.names.add(entry.name)
+        level.inodes.add(status.st_ino)
         self._path = level.prefix + entry.name
         self._make_room_for_name(level, entry)
         if entry.type is EntryType.FOLDER:
@@ -294,12 +332,30 @@ class GrowingTree:
             self._find_file(entry, level)
         return True
 
+    def _found(self, folder: int, entry: Entry) -> os.stat_result | None:
+        """What is there of an entry, unless it would be refused if it came now: then it comes, and is."""
+        try:
+            self._check(entry)
+        except SinkFault:
+            return None
+        status = status_of(Place(folder, os.fsdecode(entry.name)))
+        if status is None or stat.S_IFMT(status.st_mode) != _FORMATS[entry.type]:
+            return None
+        if (
+            status.st_ino in self._levels[entry.depth].inodes
+        ):  # the second of a name had only been written down
+            return None
+        if entry.type is EntryType.LINK and os.readlink(entry.name, dir_fd=folder) != entry.target:
+            return None
+        return status
+
     def _find_file(self, entry: Entry, level: _Level) -> None:
         flags = os.O_NOFOLLOW | os.O_NONBLOCK
         reading = self._handles.open(entry.name, os.O_RDONLY | flags, dir_fd=level.number)
         set_mode(reading, NEW_FILE_MODE)  # it may have its final one
         number = self._handles.open(entry.name, os.O_RDWR | flags, dir_fd=level.number)
         self._handles.close(reading)
+        read_from_disk(number)
         if os.fstat(number).st_size > entry.size:
             os.ftruncate(number, entry.size)
         self._begin_file(entry, number, level.prefix + entry.name)
@@ -334,9 +390,12 @@ class GrowingTree:
         """
         self._finding = False
         reader = EntryReader()
-        for level in self._levels:
+        for index, level in enumerate(self._levels):
+            self._opened(index)
             self._remove_unknown(level)
             level.names = None
+            if index < len(self._levels) - OPEN_LEVELS:
+                self._close_high(index)
             if level.entry is not None:
                 list(reader.feed(level.entry.pack()))
         if self._file is not None:
@@ -358,8 +417,8 @@ class GrowingTree:
         """Close everything but the root."""
         if self._file is not None:
             self._handles.close(self._file.number)
-        for level in self._levels[1:]:
-            self._handles.close(level.number)
+        for index in range(1, len(self._levels)):
+            self._close_high(index)
 
 
 _FORMATS = {

@@ -23,6 +23,14 @@ NEW_FILE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 AnyPath = str | bytes | os.PathLike[str]
 
 
+class NotOnDisk(OSError):
+    """What the system had taken is not on the disk, as a sync or a close says.
+
+    It says so once: what it could not write it takes for written then, and the next sync succeeds. So nothing
+    of it can be believed, also where room can be made.
+    """
+
+
 class Handles:
     """Opens and closes for the thread that made it."""
 
@@ -49,10 +57,13 @@ class Handles:
         """Close one; it is closed also where that fails.
 
         Raises:
-            OSError: what was written to it is not all stored.
+            NotOnDisk: what was written to it is not all stored.
         """
         self._numbers.remove(number)
-        os.close(number)
+        try:
+            os.close(number)
+        except OSError as error:
+            raise NotOnDisk(error.errno, error.strerror) from error
 
     def close_all(self) -> None:
         """Close what is open, if it is ours to close."""

@@ -13,9 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from selo.agents.storage.durable import write_all
 from selo.agents.storage.handles import NEW_FILE_FLAGS, Handles
-
-JOURNAL = "journal"
-"""Its name in the staging folder."""
+from selo.agents.storage.staging import JOURNAL
 
 READ_AT_ONCE = 1 << 20
 """Bytes, when it is read again."""
@@ -24,14 +22,14 @@ _LENGTH = struct.Struct(">H")
 
 
 class Journal:
-    """An open journal; one that is not there, or is no file, is begun where ``make`` says so."""
+    """An open journal: the one that is there or, where ``make`` says so, a new one, if none is."""
 
     def __init__(self, handles: Handles, folder: int, *, make: bool) -> None:
         """Open it.
 
         Raises:
             FileNotFoundError: there is none, and it was not to be made.
-            OSError: the system refused.
+            OSError: the system refused, or something has its name that is to be made.
         """
         flags = NEW_FILE_FLAGS if make else os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
         self._number = handles.open(JOURNAL, flags | os.O_APPEND, dir_fd=folder)

@@ -8,10 +8,12 @@ import itertools
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from selo.agents.bodies import NAME_MAX
+from selo.agents.storage.durable import set_mode, sync
+from selo.agents.storage.handles import FOLDER_FLAGS, Handles
 from selo.config.files import NO_LINKS
 
 NOREPLACE = 1
@@ -53,6 +55,17 @@ def is_folder(place: Place) -> bool:
     """
     status = status_of(place)
     return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def is_mounted(place: Place) -> bool:
+    """Whether a folder is there that is on another file system than the one it lies in.
+
+    Raises:
+        OSError: the system does not say.
+    """
+    status = status_of(place)
+    # Of a file, an overlay says the number of the file system below.
+    return is_folder(place) and status is not None and status.st_dev != os.fstat(place.folder).st_dev
 
 
 def move_new(source: Place, target: Place) -> None:
@@ -105,7 +118,8 @@ def _move_new_file(source: Place, target: Place) -> None:
 def move_over(source: Place, target: Place, aside: Place) -> None:
     """The same, and what has the name is replaced: a file's or link's by a file, a folder's by a folder.
 
-    A folder that was replaced is under the name ``source`` or ``aside`` then.
+    A folder that was replaced is under the name ``source`` or ``aside`` then, a file under ``aside`` if its
+    file system has links.
 
     Raises:
         IsADirectoryError, NotADirectoryError: the two are not of a kind; the old one is unchanged.
@@ -116,16 +130,55 @@ def move_over(source: Place, target: Place, aside: Place) -> None:
             move_new(source, target)
             return
     if not is_folder(source):
+        with suppress(OSError):  # a folder, or there are no links: then it does not come back
+            folders = {"src_dir_fd": target.folder, "dst_dir_fd": aside.folder}
+            os.link(target.name, aside.name, follow_symlinks=False, **folders)
         os.replace(source.name, target.name, src_dir_fd=source.folder, dst_dir_fd=target.folder)
         return
     if not is_folder(target):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    with _movable(target):
+        try:
+            rename_with(source, target, EXCHANGE)
+        except OSError as error:
+            if error.errno not in WITHOUT_FLAGS:
+                raise
+            _exchange_by_hand(source, target, aside)
+
+
+@contextmanager
+def _movable(folder: Place) -> Iterator[None]:
+    """One that its owner may not write to cannot be moved elsewhere. Where it stays it has its mode again."""
+    status = status_of(folder)
+    mode = stat.S_IMODE(status.st_mode) if status is not None else stat.S_IWUSR
+    if mode & stat.S_IWUSR:
+        yield
+        return
+    with suppress(OSError):  # it is another user's, who may allow it all the same
+        set_folder_mode(folder, mode | stat.S_IWUSR)
     try:
-        rename_with(source, target, EXCHANGE)
-    except OSError as error:
-        if error.errno not in WITHOUT_FLAGS:
-            raise
-        _exchange_by_hand(source, target, aside)
+        yield
+    except OSError:
+        with suppress(OSError):
+            set_folder_mode(folder, mode)
+        raise
+
+
+def set_folder_mode(folder: Place, mode: int, *, durable: bool = False) -> None:
+    """Permission bits for a folder; not of what a link leads to.
+
+    Raises:
+        NotOnDisk: it has them, and they may not survive a power cut, as ``durable`` wants.
+        OSError: it is no folder, or the system refused.
+    """
+    handles = Handles()
+    try:
+        number = handles.open(folder.name, FOLDER_FLAGS, dir_fd=folder.folder)
+        set_mode(number, mode)
+        if durable:
+            sync(number)
+    finally:
+        handles.close_all()
 
 
 def _exchange_by_hand(source: Place, target: Place, aside: Place) -> None:

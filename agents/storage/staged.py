@@ -3,9 +3,10 @@
 What is particular to a file and to a tree stands in staged_file.py and staged_tree.py.
 
 The order that survives a crash anywhere: the content is synced; the state that says "committing" and holds
-every final name is synced; the names are given; the target folder is synced. Whoever opens the delivery
-after that looks whether what was to be named still lies in the staging folder. Nothing more needs to be
-written once the names are given, so nothing can fail that would have to be told from a failed delivery.
+every final name is synced; the names are given; the target folder is synced; the state says "placed". Before
+that the names themselves tell whoever opens the delivery how far it came (naming.py): where only that last
+state cannot be written, nothing has failed. After it the delivery is known to be stored, whatever becomes of
+what was stored.
 """
 
 from __future__ import annotations
@@ -22,20 +23,18 @@ from selo.agents.bodies import Offer
 from selo.agents.content import Ladder, Summary
 from selo.agents.errors import PeerMisbehaved, SinkFault, TargetExists
 from selo.agents.storage.base import Held, ResumableSink, StorageRules, faults
-from selo.agents.storage.durable import current_umask, set_mode, sync
-from selo.agents.storage.handles import FOLDER_FLAGS, Handles
-from selo.agents.storage.placing import Place, is_folder, move_new, move_over, numbered, status_of
-from selo.agents.storage.removing import remove
-from selo.agents.storage.staging import Staging, staging_name
+from selo.agents.storage.durable import boot_id, current_umask, sync
+from selo.agents.storage.handles import Handles
+from selo.agents.storage.naming import Naming, is_settled
+from selo.agents.storage.placing import Place, is_folder, is_mounted, numbered, status_of
+from selo.agents.storage.room import check_room
+from selo.agents.storage.staging import Staging, remove_by_name, staging_name
 from selo.agents.storage.state import Final, State
 from selo.config.policy import Overwrite
 from selo.crypto.limits import DELIVERY_LENGTH
 
 LOOK_AFTER = 16 << 20
 """Bytes between two looks at how much room is left."""
-
-ASIDE = "replaced-"
-"""How the folders are called in the staging folder that were replaced, where two cannot change places."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,10 @@ class Staged(ResumableSink):
         self._ladder = Ladder()
         self._position = 0
         self._next_look = LOOK_AFTER
+        self._placing = False
+        """Whether names are being given, or only some are: what is here may be the only copy of something."""
         self._placed = False
-        """Whether something has its final name: what is left here then says what else is to get one."""
+        """Whether all have their final names."""
         self._suspended = False
 
     @property
@@ -123,10 +124,6 @@ class Staged(ResumableSink):
     def _finish(self) -> list[Whole]:
         """Nothing more comes: modes, times, and on the disk where that is wanted."""
 
-    @abstractmethod
-    def _open_source(self) -> bool:
-        """Open the folder in which lies what is to be named; False if it is not there."""
-
     # Opening
 
     def open(self, offer: Offer) -> Held:
@@ -143,19 +140,25 @@ class Staged(ResumableSink):
         self._folder = self._handles.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
         self._staging = self._entered(offer)
         state = None if self._staging.fresh else self._staging.load()
-        if state is not None and not state.continues(offer):
-            state = None
-        if state is not None and state.summary is not None and self._is_complete(state):
+        if state is not None and state.continues(offer) and self._is_complete(state):
             self._placed = True
             self._handles.close_all()
-            return Held(Ladder(), state.summary)
+            if state.offer.sha256 != offer.sha256:  # its list of items is not the one to be signed
+                raise SinkFault(
+                    self.target, "it is stored already, with other digests (--digest) than are asked for now"
+                )
+            assert self._state is not None  # its names may be others by now
+            return Held(Ladder(), self._state.summary)
+        if not self._staging.fresh:
+            self._check_left(state)
         self._check_offer_place(offer)
+        if state is not None and not state.continues(offer):
+            state = None
         if state is None and not self._staging.fresh:
             self._staging.clear()
         self._save(State(offer, self._now() if state is None else state.created))
         self._restore()
-        if self._keep:
-            self._staging.prepare()
+        self._staging.prepare()
         # How much room a sparse file needs turns out only as it comes.
         self._check_room(0 if offer.sparse else (offer.size or 0) - self._position)
         return Held(self._ladder)
@@ -178,6 +181,15 @@ class Staged(ResumableSink):
         self._staging_name = name
         return Staging.enter(self._handles, Place(self._folder, name))
 
+    def _check_left(self, state: State | None) -> None:
+        """Refuse to take up a folder that holds the only copy of something that is not of the delivery."""
+        assert self._staging is not None
+        if not is_settled(self._handles, self._staging, self._folder, state):
+            where = str(self._path / self._staging_name)
+            reason = f"{where} holds what is not of this delivery, or what it has replaced"
+            hint = "move what is of use out of that folder, then remove it"
+            raise SinkFault(self.target, reason, hint, for_peer="its place is taken")
+
     def _give_up_opening(self) -> None:
         """What a session before has left stays; a folder that was made for nothing goes."""
         staging, self._staging = self._staging, None
@@ -189,8 +201,7 @@ class Staged(ResumableSink):
     def _save(self, state: State, *, durable: bool = False) -> None:
         assert self._staging is not None
         self._state = state
-        if self._keep:
-            self._staging.save(state, durable=durable)
+        self._staging.save(state, durable=durable)
 
     def _check_place(self, name: str, folder: bool | None) -> None:
         """Refuse early: the Emitter hears of it before it sends what could not be stored.
@@ -206,16 +217,11 @@ class Staged(ResumableSink):
             raise SinkFault(shown, "it is no folder" if folder else "it is a folder")
         if self._rules.overwrite is not Overwrite.REPLACE:
             raise TargetExists(shown, self._shown_to_peer(name))
+        if is_mounted(place):
+            raise SinkFault(shown, "a file system is mounted there, so it cannot be replaced")
 
     def _check_room(self, needed: int = 0) -> None:
-        volume = os.fstatvfs(self._folder)
-        free = volume.f_bavail * volume.f_frsize - self._rules.keep_free
-        if volume.f_blocks and max(needed, 0) > free:
-            kept = f", besides {self._rules.keep_free:,} to be kept free" if self._rules.keep_free else ""
-            reason = f"it takes {needed:,} bytes and {max(free, 0):,} are free{kept}"
-            if needed <= 0:
-                reason = f"less than {self._rules.keep_free:,} bytes are left free"
-            raise SinkFault(self.target, reason, for_peer="there is not enough room for it")
+        check_room(self._folder, self.target, needed, self._rules.keep_free)
 
     # Receiving
 
@@ -237,17 +243,25 @@ class Staged(ResumableSink):
             raise too_long(self.target, limit)
         if self._position >= self._next_look:
             self._next_look = self._position + LOOK_AFTER
-            with faults(self.target):
-                self._check_room()
+            self._look()
+
+    def _look(self) -> None:
+        """Whether there is room left; and what is being received is not old."""
+        with faults(self.target):
+            self._check_room()
+            if self._staging is not None:
+                self._staging.touch()
 
     # Committing
 
     def seal(self, summary: Summary) -> None:
         assert self._state is not None
         with faults(self.target):
+            self._check_room()
             finals = tuple(self._planned(self._finish()))
             summary = replace(summary, durable=self.durable, target=self._where(finals))
-            self._save(replace(self._state, summary=summary, finals=finals), durable=self.durable)
+            state = replace(self._state, summary=summary, finals=finals, boot=boot_id())
+            self._save(state, durable=self.durable)
 
     def _planned(self, wholes: Iterable[Whole]) -> Iterator[Final]:
         for whole in wholes:
@@ -271,14 +285,15 @@ class Staged(ResumableSink):
 
     def commit(self) -> str | None:
         assert self._staging is not None and self._state is not None and self._state.summary is not None
-        with faults(self.target):
-            self._check_there()
-            self._place()
-            self._placed = True
-            if self.durable:
-                sync(self._folder)  # without this the names themselves may not survive a power cut
-        with suppress(OSError):  # what was replaced
-            self._staging.clear(but_state=True)
+        try:
+            with faults(self.target):
+                self._check_there()
+                self._place(Naming(self._staging.number, self._source, self._folder))
+                self._end_placing(durable=self.durable)
+        except SinkFault as fault:
+            if self._placing and not self._placed:
+                fault.hint = f"{self._path / self._staging_name} holds the other half, and what was replaced"
+            raise
         where = self.target
         if not self._keep:
             with suppress(OSError):
@@ -287,23 +302,27 @@ class Staged(ResumableSink):
         return where
 
     def _is_complete(self, state: State) -> bool:
-        """Whether a delivery that was being committed has its names; if it has some, it gets the others."""
+        """Whether a delivery that was being committed has its names; if it has some, it gets the others.
+
+        What gave those that are found may have failed to sync them, and the sync of another process tells
+        nothing of that. So they are called durable only where the machine was started since: then they come
+        from the disk.
+        """
+        boot = boot_id()
+        if state.summary is None or not state.counts(boot):
+            return False
         self._state = state
-        if self._open_source():
-            waiting = [final for final in state.finals if not self._has_name(final)]
-            if len(waiting) == len(state.finals) > 0:
-                self._state = None
-                return False
-            if waiting:
-                self._place()
-            assert self._staging is not None
-        for final in state.finals:
-            self._set_final_mode(final)
-        if self.durable:
-            sync(self._folder)
-        if self._staging is not None:
-            with suppress(OSError):
-                self._staging.clear(but_state=True)
+        if state.placed:
+            return True
+        assert self._staging is not None
+        naming = Naming(self._staging.number, self._staging.open_source(state.offer.kind), self._folder)
+        given = [naming.has_name(final) for final in state.finals]
+        lost = [final for final in state.finals if not naming.has_name(final) and not naming.waits(final)]
+        if lost or not any(given or [True]):
+            self._state = None
+            return False
+        self._place(naming)
+        self._end_placing(durable=state.summary.durable and state.boot != boot)
         return True
 
     def _check_there(self) -> None:
@@ -313,49 +332,55 @@ class Staged(ResumableSink):
             if status_of(Place(self._source, final.source)) is None:
                 raise SinkFault(str(self._path / final.target), "it was taken away while it was received")
 
-    def _has_name(self, final: Final) -> bool:
-        here = status_of(Place(self._source, final.source))
-        if here is None:
-            return True
-        there = status_of(Place(self._folder, final.target))
-        if there is None:
-            return False
-        # One file with two names, or a folder that changed places with an old one.
-        return os.path.samestat(here, there) or (there.st_ino == final.inode != here.st_ino)
-
-    def _place(self) -> None:
+    def _place(self, naming: Naming) -> None:
         """Give everything its final name, or nothing."""
         assert self._state is not None
-        named: list[Final] = []
+        self._placing = True
+        tried: list[int] = []
         try:
             for index, final in enumerate(self._state.finals):
-                if not self._has_name(final):
-                    self._place_one(index)
-                    named.append(self._state.finals[index])
+                if not naming.has_name(final):
+                    tried.append(index)
+                    self._place_one(naming, index)
         except BaseException:
-            self._take_back(named)
+            self._take_back(naming, tried)
             raise
-        for final in named:
-            self._set_final_mode(final)
+        self._placed = True
+        for final in self._state.finals:
+            naming.set_mode(final, durable=self.durable)
 
-    def _place_one(self, index: int) -> None:
+    def _place_one(self, naming: Naming, index: int) -> None:
         assert self._state is not None
+        over = self._rules.overwrite is Overwrite.REPLACE and self._free_names is None
         while True:
             final = self._state.finals[index]
-            source, target = Place(self._source, final.source), Place(self._folder, final.target)
             try:
-                if self._rules.overwrite is Overwrite.REPLACE and self._free_names is None:
-                    assert self._staging is not None
-                    move_over(source, target, Place(self._staging.number, f"{ASIDE}{index}"))
-                else:
-                    move_new(source, target)
+                naming.give(index, final, over=over)
                 return
             except FileExistsError:
                 if self._free_names is None:
                     raise TargetExists(
                         str(self._path / final.target), self._shown_to_peer(final.target)
                     ) from None
-            self._rename_final(index, is_folder(source))
+            self._rename_final(index, is_folder(naming.source(final)))
+
+    def _take_back(self, naming: Naming, tried: list[int]) -> None:
+        """Half a delivery is none. Where this fails too, everything stays, and the next run finishes it."""
+        assert self._state is not None
+        with suppress(OSError):
+            if all(naming.take_back(index, self._state.finals[index]) for index in reversed(tried)):
+                self._placing = False
+
+    def _end_placing(self, *, durable: bool) -> None:
+        """The names are there for good, which is written down; what was replaced goes."""
+        assert self._state is not None and self._state.summary is not None and self._staging is not None
+        if self._state.summary.durable:
+            sync(self._folder)  # without this the names themselves may not survive a power cut
+        summary = replace(self._state.summary, durable=durable)
+        with suppress(OSError):  # then it is seen by the names
+            self._save(replace(self._state, summary=summary, placed=True, boot=boot_id()), durable=durable)
+        with suppress(OSError):
+            self._staging.clear(but_state=True)
 
     def _rename_final(self, index: int, folder: bool) -> None:
         """Another name, which is on the disk before it is used: who finds it given knows of it."""
@@ -366,29 +391,6 @@ class Staged(ResumableSink):
         summary = replace(self._state.summary, target=self._where(tuple(finals)))
         self._save(replace(self._state, summary=summary, finals=tuple(finals)), durable=self.durable)
 
-    def _take_back(self, named: list[Final]) -> None:
-        """Half a tree is none. Where something was replaced, or this fails too, the next run finishes it."""
-        try:
-            for final in reversed(named):
-                if self._rules.overwrite is Overwrite.REPLACE:
-                    raise FileExistsError
-                move_new(Place(self._folder, final.target), Place(self._source, final.source))
-        except OSError:
-            self._placed = True
-
-    def _set_final_mode(self, final: Final) -> None:
-        """A folder that its owner may not write to cannot be moved, so it gets its mode where it is now."""
-        if final.mode is None:
-            return
-        there = status_of(Place(self._folder, final.target))
-        if there is None or there.st_ino != final.inode:
-            return  # somebody was faster, and it is not ours any more
-        number = self._handles.open(final.target, FOLDER_FLAGS, dir_fd=self._folder)
-        set_mode(number, final.mode)
-        if self.durable:
-            sync(number)
-        self._handles.close(number)
-
     # Letting go
 
     def forget(self) -> None:
@@ -397,7 +399,7 @@ class Staged(ResumableSink):
             self._remove_left()
 
     def suspend(self) -> None:
-        if self._staging is None or self._placed:
+        if self._staging is None or self._placed or self._placing:
             self._handles.close_all()
             return
         sealed = self._state is not None and self._state.summary is not None
@@ -405,6 +407,8 @@ class Staged(ResumableSink):
             self.discard()
         elif self._handles.are_ours:
             self._suspended = True
+            with suppress(OSError):
+                self._staging.touch()
             self._handles.close_all()
 
     def discard(self) -> None:
@@ -412,6 +416,8 @@ class Staged(ResumableSink):
             self._handles.close_all()
             if not self._keep:
                 self._remove_left()
+        elif self._placing:
+            self._handles.close_all()
         elif self._suspended:
             self._suspended = False
             self._remove_left()
@@ -421,7 +427,8 @@ class Staged(ResumableSink):
                 staging.remove()
             self._handles.close_all()
         elif self._staging is not None:
-            self._remove_under_the_writer()
+            # Another thread hangs in a write: its descriptors are left to it, its files lose their names.
+            remove_by_name(self._path, self._staging_name)
 
     def _remove_left(self) -> None:
         """Remove the staging folder, unless somebody else holds it by now."""
@@ -429,13 +436,6 @@ class Staged(ResumableSink):
         with suppress(OSError, SinkFault):
             folder = handles.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
             Staging.enter(handles, Place(folder, self._staging_name), make=False).remove()
-        handles.close_all()
-
-    def _remove_under_the_writer(self) -> None:
-        """Another thread hangs in a write: its descriptors are left to it, its files lose their names."""
-        handles = Handles()
-        with suppress(OSError):
-            remove(handles.open(self._path, os.O_RDONLY | os.O_DIRECTORY), self._staging_name)
         handles.close_all()
 
 

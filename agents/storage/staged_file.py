@@ -13,15 +13,13 @@ from selo.agents.bodies import MARKS_MAX, Kind, Offer
 from selo.agents.content import ContentHash
 from selo.agents.names import checked_file_name
 from selo.agents.storage.base import StorageRules, faults
-from selo.agents.storage.durable import set_mode, set_time, sync, write_all, write_sparse
+from selo.agents.storage.durable import read_from_disk, set_mode, set_time, sync, write_all, write_sparse
 from selo.agents.storage.handles import NEW_FILE_FLAGS, NEW_FILE_MODE
 from selo.agents.storage.staged import Staged, Whole, too_long
+from selo.agents.storage.staging import DATA
 from selo.agents.trees.item_names import check_item_name
 from selo.config.policy import Names
 from selo.crypto.items import ItemLog
-
-DATA = "data"
-"""What the content is called in the staging folder."""
 
 READ_AT_ONCE = 1 << 20
 """Bytes, when what is here is read again."""
@@ -74,17 +72,12 @@ class StagedFile(Staged):
         assert self._name is not None
         self._check_place(self._name, False)
 
-    def _open_source(self) -> bool:
+    def _restore(self) -> None:
         assert self._staging is not None
         self._source = self._staging.number
-        return True
-
-    def _restore(self) -> None:
-        self._open_source()
         if self._opened_again():
             self._read_again()
         else:
-            assert self._staging is not None
             self._staging.clear(but_state=True)
             self._data = self._handles.open(DATA, NEW_FILE_FLAGS, dir_fd=self._source)
 
@@ -112,6 +105,7 @@ class StagedFile(Staged):
         there = os.fstat(self._data).st_size
         if self._offer.kind is Kind.FILE and self._offer.size is not None:
             there = min(there, self._offer.size)
+        read_from_disk(self._data)
         content = ContentHash(sha256=self._offer.sha256)
         at_once = min(max(there // MARKS_MAX, 1), READ_AT_ONCE)
         while data := os.read(self._data, min(at_once, there - self._position)):

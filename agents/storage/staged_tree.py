@@ -6,21 +6,21 @@ import os
 import time
 from collections.abc import Callable
 
-from selo.agents.bodies import Offer
+from selo.agents.bodies import Kind, Offer
 from selo.agents.content import ContentHash, Ladder
 from selo.agents.errors import PeerMisbehaved, SinkFault
 from selo.agents.storage.base import StorageRules
 from selo.agents.storage.durable import sync_file_system, sync_tree
 from selo.agents.storage.growing import GrowingTree
-from selo.agents.storage.handles import FOLDER_FLAGS
 from selo.agents.storage.journal import Journal
 from selo.agents.storage.staged import Staged, Whole, too_long
+from selo.agents.storage.staging import ITEMS
 from selo.agents.trees.entries import Entry, EntryReader, EntryType
 from selo.agents.trees.item_names import check_item_name
 from selo.crypto.items import Item, ItemLog
 
-ITEMS = "items"
-"""The folder of the tree in the staging folder."""
+LOOK_AFTER_ENTRIES = 1000
+"""Entries between two looks at how much room is left: each takes some, though it brings few bytes."""
 
 SYNC_EACH = 64
 """Items that are synced one by one; of more, the whole file system is, which then costs less."""
@@ -74,24 +74,20 @@ class StagedTree(Staged):
             check_item_name(name, 0, self._rules.names)
             self._check_place(offer.name, None)
 
-    def _open_source(self) -> bool:
-        assert self._staging is not None
-        try:
-            self._source = self._handles.open(ITEMS, FOLDER_FLAGS, dir_fd=self._staging.number)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
-
     def _restore(self) -> None:
         assert self._staging is not None
-        if not self._staging.fresh and self._open_source() and self._journal_opened(make=False):
-            self._go_through(None)
+        source = self._staging.open_source(Kind.TREE)
+        if source is None or not self._journal_opened(make=False):
+            self._staging.clear(but_state=True)
+            os.mkdir(ITEMS, 0o700, dir_fd=self._staging.number)
+            source = self._staging.open_source(Kind.TREE)
+            assert source is not None
+            self._source = source
+            self._journal_opened(make=True)
+            self._tree = self._new_tree(again=False)
             return
-        self._staging.clear(but_state=True)
-        os.mkdir(ITEMS, 0o700, dir_fd=self._staging.number)
-        self._open_source()
-        self._journal_opened(make=True)
-        self._tree = self._new_tree(again=False)
+        self._source = source
+        self._go_through(None)
 
     def _journal_opened(self, *, make: bool) -> bool:
         assert self._staging is not None
@@ -169,6 +165,8 @@ class StagedTree(Staged):
         self._position += len(data)
 
     def _count(self, more: int) -> None:
+        if self._entries // LOOK_AFTER_ENTRIES != (self._entries + more) // LOOK_AFTER_ENTRIES:
+            self._look()
         self._entries += more
         limit = self._rules.max_items
         if limit is not None and self._entries > limit:

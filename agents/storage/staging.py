@@ -10,14 +10,17 @@ import errno
 import fcntl
 import os
 import re
+import stat
 from contextlib import suppress
+from pathlib import Path
 
+from selo.agents.bodies import Kind
 from selo.agents.errors import SinkFault
 from selo.agents.storage.base import BeingReceived
 from selo.agents.storage.durable import sync, write_all
 from selo.agents.storage.handles import FOLDER_FLAGS, NEW_FILE_FLAGS, Handles
 from selo.agents.storage.placing import Place, status_of
-from selo.agents.storage.removing import remove_all_but
+from selo.agents.storage.removing import remove, remove_all_but
 from selo.agents.storage.state import State
 
 STATE = "state.json"
@@ -25,6 +28,22 @@ STATE = "state.json"
 
 NEW_STATE = "state.new"
 """What it is called until it is whole."""
+
+DATA = "data"
+"""What the content of a file is called in it."""
+
+ITEMS = "items"
+"""The folder of a tree in it."""
+
+JOURNAL = "journal"
+"""What the journal of a tree's entries is called in it."""
+
+ASIDE = "replaced-"
+"""How what was replaced is called in it, before a number."""
+
+_PARTS = frozenset({STATE, NEW_STATE, DATA, ITEMS, JOURNAL})
+
+_ASIDE_NAME = re.compile(rf"{ASIDE}[0-9]+")
 
 STAGING_NAME = re.compile(r"\.selo-[0-9a-f]{32}\.part")
 """What the folders of deliveries under way are called."""
@@ -118,6 +137,47 @@ class Staging:
         finally:
             self._handles.close(number)
 
+    def open_source(self, kind: Kind) -> int | None:
+        """The folder in which lies what is to be named: this one, or a folder in it; None if that is gone.
+
+        Raises:
+            OSError: the system refused.
+        """
+        if kind is not Kind.TREE:
+            return self.number
+        try:
+            return self._handles.open(ITEMS, FOLDER_FLAGS, dir_fd=self.number)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    @property
+    def holds_parts_only(self) -> bool:
+        """Whether all that it holds has names that parts of a delivery have."""
+        return _PARTS.issuperset(os.listdir(self.number))
+
+    @property
+    def is_left_of_ours(self) -> bool:
+        """Whether it is what a delivery left, and no folder that somebody else called so."""
+        names = os.listdir(self.number)
+        if self.load() is not None:
+            return all(name in _PARTS or _ASIDE_NAME.fullmatch(name) for name in names)
+        if self.holds_parts_only and self._size_of(STATE) == 0:  # a power cut has emptied it
+            return True
+        return not names or (names == [NEW_STATE] and self._size_of(NEW_STATE) is not None)
+
+    def _size_of(self, name: str) -> int | None:
+        """The bytes of a file in it; None if none is there."""
+        status = status_of(Place(self.number, name))
+        return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
+
+    def touch(self) -> None:
+        """Something is written to it now, however deep: it is not old.
+
+        Raises:
+            OSError: the system refused.
+        """
+        os.utime(self.number)
+
     def prepare(self) -> None:
         """Make the file of the next state: where strangers take every descriptor meanwhile, it is there.
 
@@ -171,6 +231,18 @@ class Staging:
             os.rmdir(self._place.name, dir_fd=self._place.folder)
         finally:
             self._handles.close(self.number)
+
+
+def remove_by_name(path: Path, name: str) -> None:
+    """Remove a staging folder without holding it; what cannot be removed stays."""
+    handles = Handles()
+    with suppress(OSError):
+        folder = handles.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        number = handles.open(name, FOLDER_FLAGS, dir_fd=folder)
+        with suppress(FileNotFoundError):  # as in ``Staging.remove``
+            os.unlink(STATE, dir_fd=number)
+        remove(folder, name)
+    handles.close_all()
 
 
 def _made(place: Place) -> bool:

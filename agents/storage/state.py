@@ -45,13 +45,25 @@ class State:
     """The ``offer``, when it was first opened (``created``, seconds since 1970), and what became of it.
 
     ``summary`` is None while it is being received. From then on it is being committed: each of ``finals`` has
-    its name, or gets it.
+    its name, or gets it. ``placed``: each has got it, for good if it is durable. ``boot`` is the start of the
+    machine in which that was said, where the system names it.
     """
 
     offer: Offer
     created: float
     summary: Summary | None = None
     finals: tuple[Final, ...] = ()
+    placed: bool = False
+    boot: str | None = None
+
+    @property
+    def status(self) -> str:
+        """In a word."""
+        return "receiving" if self.summary is None else "placed" if self.placed else "committing"
+
+    def counts(self, boot: str | None) -> bool:
+        """Whether what it says of a committed delivery holds in this ``boot``, if it was not made durable."""
+        return self.summary is not None and (self.summary.durable or self.boot == boot)
 
     def continues(self, offer: Offer) -> bool:
         """Whether what is here may be a part of what ``offer`` brings; the marks tell whether it is.
@@ -75,11 +87,13 @@ class State:
             }
         state = {
             "version": VERSION,
-            "status": "receiving" if summary is None else "committing",
+            "status": self.status,
             "created": self.created,
             "offer": self.offer.pack().hex(),
             "summary": summary,
             "finals": [asdict(final) for final in self.finals],
+            "placed": self.placed,
+            "boot": self.boot,
         }
         text = json.dumps(state, separators=(",", ":")).encode()
         return b"".join((_OPENING, blake3(text).hexdigest().encode(), _BETWEEN, text, _CLOSING))
@@ -110,4 +124,5 @@ class State:
             digests = {name: bytes.fromhex(summary[name]) for name in ("blake3", "items_hash")}
             summary = Summary(**{**summary, **digests})
         finals = tuple(Final(**final) for final in state["finals"])
-        return cls(Offer.unpack(bytes.fromhex(state["offer"])), state["created"], summary, finals)
+        offer = Offer.unpack(bytes.fromhex(state["offer"]))
+        return cls(offer, state["created"], summary, finals, state["placed"], state["boot"])

@@ -45,6 +45,25 @@ def check_item_name(name: bytes, depth: int, rule: Names) -> None:
         raise SinkFault(shown, words, _HINT, for_peer=f"{words}: {shown}")
 
 
+def why_not_target(target: bytes, rule: Names) -> str | None:
+    """Why a link that leads to ``target`` is refused under ``rule``; None if it is fine.
+
+    It is shown wherever links are listed, and each step that is no ``.`` or ``..`` is an item's name.
+    """
+    if rule == Names.ANY:
+        return None
+    try:
+        text = target.decode()
+    except UnicodeDecodeError:
+        return "where it leads is not UTF-8"
+    if holds_unseen(text):
+        return "where it leads holds a control character or one that cannot be seen"
+    if rule == Names.PORTABLE:
+        reasons = [_why_not_portable(step) for step in text.split("/") if step not in ("", ".", "..")]
+        return next((f"of where it leads, {reason}" for reason in reasons if reason), None)
+    return None
+
+
 def why_not(name: bytes, rule: Names) -> str | None:
     """Why a name inside a tree is refused under ``rule``; None if it is fine."""
     if not is_legal_name(name):

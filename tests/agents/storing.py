@@ -77,6 +77,23 @@ TREE = tree(
     (1, b"nothing", FOLDER),
     (1, b"z", b"last", 0o400),
 )
+THREE = tree((0, b"a", b"first"), (0, b"b", FOLDER), (1, b"x", b"content"), (0, b"c.txt", b"third"))
+SEVERAL = Offer(Kind.TREE, None, None, DELIVERY)
+STORED_THREE = {"a": b"first", "b": FOLDER, "b/x": b"content", "c.txt": b"third"}
+OLD_THREE = {"a": b"old a", "b": FOLDER, "b/old": b"old b", "c.txt": b"old c"}
+
+
+def plant_old_three(folder: Path) -> None:
+    """Something else under each name of ``THREE``."""
+    for name, what in OLD_THREE.items():
+        (folder / name).mkdir() if what is FOLDER else (folder / name).write_bytes(what)
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """What is below a folder, without modes and times."""
+    return {name: what for name, (what, *_) in look(folder).items()}
+
+
 TREE_OFFER = Offer(Kind.TREE, "top", len(TREE), DELIVERY, items=9)
 
 

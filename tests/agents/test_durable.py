@@ -15,7 +15,9 @@ import pytest
 from selo.agents.storage import durable
 from selo.agents.storage.durable import (
     WITHOUT_MODES,
+    boot_id,
     current_umask,
+    read_from_disk,
     set_mode,
     set_time,
     sync,
@@ -23,6 +25,7 @@ from selo.agents.storage.durable import (
     sync_tree,
     write_all,
 )
+from selo.agents.storage.handles import NotOnDisk
 from selo.config.files import UNSYNCABLE
 
 
@@ -57,11 +60,47 @@ def test_a_pipe_that_takes_little_at_once_gets_everything() -> None:
 def test_only_what_cannot_be_synced_at_all_is_no_failure(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe has nothing to sync; a disk that fails does."""
     monkeypatch.setattr(os, "fsync", refusing(code))
+    reading, writing = os.pipe()
     if code in UNSYNCABLE:
-        sync(0)
+        sync(reading)
     else:
-        with pytest.raises(OSError):
-            sync(0)
+        with pytest.raises(NotOnDisk):
+            sync(reading)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_security_a_file_system_that_became_read_only_has_lost_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says EROFS, as a pipe may, and of a file or folder that means something else."""
+    monkeypatch.setattr(os, "fsync", refusing(errno.EROFS))
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file"):
+        number = os.open(place, os.O_RDONLY)
+        with pytest.raises(NotOnDisk):
+            sync(number)
+        os.close(number)
+
+
+def test_what_is_read_from_the_disk_is_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it waits to be written, and where the system has no such call."""
+    (tmp_path / "file").write_bytes(b"content")
+    number = os.open(tmp_path / "file", os.O_RDONLY)
+    read_from_disk(number)
+    assert os.pread(number, 100, 0) == b"content"
+    monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    read_from_disk(number)
+    os.close(number)
+
+
+def test_a_start_of_the_machine_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as long as it runs; none where the system does not say."""
+    assert boot_id() == boot_id()
+    monkeypatch.setattr("builtins.open", refusing(errno.ENOENT))
+    assert boot_id() is None
 
 
 def test_every_file_and_folder_of_a_tree_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +130,7 @@ def test_a_whole_file_system_is_synced_or_it_is_said_that_it_cannot_be(
     assert sync_file_system(root) is hasattr(durable._libc, "syncfs")
     os.close(root)
     if hasattr(durable._libc, "syncfs"):
-        with pytest.raises(OSError):
+        with pytest.raises(NotOnDisk):
             sync_file_system(root)
     monkeypatch.setattr(durable, "_libc", object())
     assert sync_file_system(root) is False

@@ -11,7 +11,7 @@ import pytest
 
 from selo.agents.errors import SinkFault
 from selo.agents.storage.durable import PAGE
-from selo.agents.storage.growing import GrowingTree
+from selo.agents.storage.growing import OPEN_LEVELS, GrowingTree
 from selo.agents.storage.handles import Handles
 from selo.agents.trees.entries import Entry, EntryReader
 from selo.config.policy import Names
@@ -23,12 +23,13 @@ class Growth:
 
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.handles = Handles()
+        self.reader = EntryReader()
         self.root = self.handles.open(folder, os.O_RDONLY)
         options = {"rule": Names.PLAIN, "umask": 0o022, "sha256": False, "on_item": lambda _item: None}
         self.tree = GrowingTree(self.handles, self.root, **{**options, **changes})
 
     def feed(self, data: bytes) -> None:
-        for part in EntryReader().feed(data):
+        for part in self.reader.feed(data):
             if isinstance(part, Entry):
                 self.tree.make(part)
             else:
@@ -73,6 +74,84 @@ def test_as_many_folders_are_open_as_it_is_deep(growth: Growth) -> None:
     assert len(os.listdir("/proc/self/fd")) == before + 2
     growth.end()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 60, 99])
+def test_security_a_deep_tree_takes_few_descriptors(cut: int, tmp_path: Path) -> None:
+    """Whoever brings many deep trees, and cuts them, does not take those of the others; all is stored."""
+    deep = 100
+    down = tree(*((depth, b"d", FOLDER) for depth in range(deep)), (deep, b"x", b"x"))
+    up = tree(*((depth, b"y", b"%d" % depth) for depth in range(deep - 1, 0, -1)))
+    before = len(os.listdir("/proc/self/fd"))
+    growth = Growth(tmp_path)
+    growth.feed(down)
+    assert len(os.listdir("/proc/self/fd")) == before + 1 + OPEN_LEVELS
+    if cut:
+        growth.handles.close_all()
+        growth = Growth(tmp_path, again=True)
+        for entry in [part for part in EntryReader().feed(down) if isinstance(part, Entry)][: cut + 1]:
+            assert growth.tree.find(entry)
+            list(growth.tree.content_found(None))
+        growth.reader = growth.tree.end_finding()
+        assert len(os.listdir("/proc/self/fd")) <= before + 1 + OPEN_LEVELS
+        growth.feed(tree(*((depth, b"d", FOLDER) for depth in range(cut + 1, deep)), (deep, b"x", b"x")))
+    growth.feed(up)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1 + OPEN_LEVELS
+    growth.end()
+    growth.handles.close_all()
+    stored = look(tmp_path)
+    assert len(stored) == 2 * deep
+    assert all(what[2] == MTIME for what in stored.values())
+    assert stored["d/" * (deep - 1) + "y"][0] == b"99"
+
+
+@pytest.mark.parametrize("plant", ["a link", "another folder"])
+def test_security_a_folder_that_is_opened_again_is_the_one_that_it_was(
+    plant: str, growth: Growth, tmp_path: Path
+) -> None:
+    """What was put under its name while it was closed is not written to, nor followed."""
+    growth.feed(tree(*((depth, b"d", FOLDER) for depth in range(40))))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "d" / "d").rename(tmp_path / "moved")
+    (tmp_path / "moved" / "d").rename(outside / "d")
+    if plant == "a link":
+        (tmp_path / "d" / "d").symlink_to(outside)
+    else:
+        outside.rename(tmp_path / "d" / "d")
+    with pytest.raises((SinkFault, OSError)):
+        growth.feed(tree((2, b"x", b"content")))
+    assert not list(tmp_path.rglob("x"))
+
+
+def test_what_is_found_twice_is_found_once(tmp_path: Path) -> None:
+    """The second item of a name, or of a name that is the same here, had been written down and not made."""
+    growth = Growth(tmp_path)
+    growth.feed(tree((0, b"top", FOLDER), (1, b"a", b"")))
+    growth.handles.close_all()
+    os.link(tmp_path / "top" / "a", tmp_path / "top" / "A")  # as on a disk to which both are one
+    again = Growth(tmp_path, again=True)
+    data = tree((0, b"top", FOLDER), (1, b"a", b""), (1, b"a", b""), (1, b"A", b""))
+    found = [again.tree.find(part) for part in EntryReader().feed(data) if isinstance(part, Entry)]
+    assert found == [True, True, False, False]
+    again.handles.close_all()
+
+
+@pytest.mark.parametrize("entry", [(1, b"\x1b[2J", b""), (1, b"l", "\x1b[2J"), (1, b"l", "../../out")])
+def test_security_what_would_be_refused_now_is_not_found(entry: tuple[Any, ...], tmp_path: Path) -> None:
+    """It came under another rule: it is to come again, and is refused then."""
+    (tmp_path / "top").mkdir()
+    if isinstance(entry[2], str):
+        (tmp_path / "top" / "l").symlink_to(entry[2])
+    else:
+        (tmp_path / "top" / os.fsdecode(entry[1])).touch()
+    again = Growth(tmp_path, again=True)
+    top, item = (
+        part for part in EntryReader().feed(tree((0, b"top", FOLDER), entry)) if isinstance(part, Entry)
+    )
+    assert again.tree.find(top)
+    assert not again.tree.find(item)
+    again.handles.close_all()
 
 
 def test_security_a_folder_that_was_taken_away_is_noticed(growth: Growth, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from selo.agents.storage.handles import NEW_FILE_FLAGS, Handles
+from selo.agents.storage.handles import NEW_FILE_FLAGS, Handles, NotOnDisk
 
 
 def test_what_is_open_is_closed_once(tmp_path: Path) -> None:
@@ -54,3 +55,21 @@ def test_security_new_files_are_their_owners_alone_and_not_inherited(tmp_path: P
         with pytest.raises(FileExistsError):
             handles.open(tmp_path / name, NEW_FILE_FLAGS)
     handles.close_all()
+
+
+def test_a_close_that_fails_says_that_what_was_written_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS, or where a quota is full: it is told from a write that found no room."""
+    handles = Handles()
+    number = handles.open(tmp_path / "file", NEW_FILE_FLAGS)
+
+    def full(_number: int) -> None:
+        raise OSError(errno.EDQUOT, "quota exceeded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", full)
+        with pytest.raises(NotOnDisk) as caught:
+            handles.close(number)
+    assert caught.value.errno == errno.EDQUOT
+    os.close(number)

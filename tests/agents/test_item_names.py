@@ -6,7 +6,7 @@ import pytest
 
 from selo.agents.errors import SinkFault
 from selo.agents.names import checked_file_name
-from selo.agents.trees.item_names import check_item_name, why_not
+from selo.agents.trees.item_names import check_item_name, why_not, why_not_target
 from selo.config.policy import Names
 
 PLAIN, PORTABLE, ANY = Names.PLAIN, Names.PORTABLE, Names.ANY
@@ -130,3 +130,22 @@ def test_the_refused_name_is_shown_escaped() -> None:
     with pytest.raises(SinkFault) as caught:
         check_item_name(b"\x1b[2J\xff", 1, PLAIN)
     assert "\\x1b[2J\\udcff" in str(caught.value) and "\\x1b[2J\\udcff" in caught.value.for_peer
+
+
+@pytest.mark.parametrize("target", ["a", "../a/b", "./..//a", ".hidden", "\u00e9\u200dx", "user@host.12"])
+def test_ordinary_targets_of_links_pass_every_rule(target: str) -> None:
+    """Steps up, dots and double slashes are no names."""
+    assert [why_not_target(target.encode(), rule) for rule in Names] == [None] * 3
+
+
+@pytest.mark.parametrize("target", [b"\xff", b"a/\x1b[2J", "a\u202eb".encode(), b"a\n", "\u2028".encode()])
+def test_security_targets_that_cannot_be_seen_pass_only_where_any_do(target: bytes) -> None:
+    """What harms a terminal as a name harms it as a target."""
+    assert [why_not_target(target, rule) is None for rule in Names] == [rule == ANY for rule in Names]
+
+
+@pytest.mark.parametrize("target", ["a/NUL", "../con.txt", "b?", "a./b", "c:x", "a\\b"])
+def test_what_windows_cannot_store_is_no_portable_target(target: str) -> None:
+    """Each step is the name of something."""
+    assert why_not_target(target.encode(), PORTABLE)
+    assert why_not_target(target.encode(), PLAIN) is None

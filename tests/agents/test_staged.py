@@ -16,8 +16,10 @@ import pytest
 
 from selo.agents.bodies import Offer
 from selo.agents.errors import SinkFault
-from selo.agents.storage import staging
+from selo.agents.storage import naming, staged, staging
 from selo.agents.storage.base import BeingReceived
+from selo.agents.storage.placing import Place
+from selo.agents.storage.state import State
 from tests.agents.storing import (
     CONTENT,
     DELIVERIES,
@@ -26,6 +28,9 @@ from tests.agents.storing import (
     RENAME,
     REPLACE,
     STORED_FILE,
+    TREE,
+    TREE_OFFER,
+    Crash,
     System,
     crash_at,
     deliver,
@@ -36,6 +41,7 @@ from tests.agents.storing import (
     opened,
     partials,
     sink_for,
+    summary_of,
 )
 
 each_delivery = pytest.mark.parametrize(("offer", "data", "stored"), DELIVERIES.values(), ids=DELIVERIES)
@@ -83,7 +89,7 @@ def test_security_a_crash_before_every_call_loses_nothing_and_delivers_nothing_t
 def test_the_steps_are_in_the_order_that_survives_a_power_cut(
     offer: Offer, data: bytes, stored: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The content is synced, then the state with the names, then the names are given, and synced."""
+    """The content is synced, then the state with the names, which are given and synced, then the state."""
     system = System(monkeypatch, lambda _name: None)
     sink = sink_for(tmp_path, offer, fsync=True)
     opened(sink, offer)
@@ -91,7 +97,8 @@ def test_the_steps_are_in_the_order_that_survives_a_power_cut(
     steps = [call for call in system.calls if call in ("fsync", "replace", "renameat2")]
     things = 1 if "top" not in stored else len(stored) + 1  # all but the link, the late mode, and `items`
     content = ["fsync"] * things
-    assert steps == ["replace", *content, "fsync", "replace", "fsync", "renameat2", "fsync"]
+    state = ["fsync", "replace", "fsync"]
+    assert steps == ["replace", *content, *state, "renameat2", "fsync", *state]
 
 
 @each_delivery
@@ -250,4 +257,168 @@ def test_a_failed_sync_of_the_folder_is_a_fault_and_the_file_is_whole(tmp_path: 
     assert look(tmp_path) == STORED_FILE
     assert deliver(tmp_path, FILE_OFFER, CONTENT, fsync=True) == str(tmp_path / "name.bin")
     assert look(tmp_path) == STORED_FILE
+    assert partials(tmp_path) == []
+
+
+def give_names_and_die(folder: Path, offer: Offer, data: bytes, **changes: Any) -> None:
+    """A delivery whose process ends when all has its name, and nothing more is done."""
+    sink = sink_for(folder, offer, **changes)
+    opened(sink, offer)
+
+    def die(*, durable: bool) -> None:
+        raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sink, "_end_placing", die)
+        with pytest.raises(Crash):
+            finish(sink, data)
+    kill(sink)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@each_delivery
+def test_security_names_that_are_found_are_durable_only_after_a_start_of_the_machine(
+    offer: Offer,
+    data: bytes,
+    stored: dict[str, Any],
+    restarted: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sync of who gave them may have failed, and after that every sync succeeds."""
+    give_names_and_die(tmp_path, offer, data, fsync=True)
+    if restarted:
+        monkeypatch.setattr(staged, "boot_id", lambda: "another")
+    for _ in range(2):  # and it stays so
+        complete = opened(sink_for(tmp_path, offer, fsync=True), offer).complete
+        assert complete is not None and complete.durable is restarted
+    assert look(tmp_path) == stored
+
+
+@each_delivery
+def test_security_what_is_nowhere_is_not_stored(
+    offer: Offer, data: bytes, stored: dict[str, Any], tmp_path: Path
+) -> None:
+    """Not in the staging folder, as after it was named, and not named: as a power cut may leave it."""
+    give_names_and_die(tmp_path, offer, data, fsync=True)
+    name = next(iter(stored))
+    (tmp_path / name).rename(tmp_path / "gone")
+    again = sink_for(tmp_path, offer)
+    assert opened(again, offer).complete is None
+    again.discard()
+    deliver(tmp_path, offer, data)
+    assert {path: what for path, what in look(tmp_path).items() if not path.startswith("gone")} == stored
+
+
+@each_delivery
+def test_security_what_was_sealed_and_taken_away_is_not_stored(
+    offer: Offer, data: bytes, stored: dict[str, Any], tmp_path: Path
+) -> None:
+    """Nothing had a name yet: it comes again."""
+    sink = sink_for(tmp_path, offer)
+    opened(sink, offer)
+    sink.write(data)
+    sink.seal(summary_of(sink, data))
+    kill(sink)
+    (staging,) = partials(tmp_path)
+    (staging / ("data" if offer is FILE_OFFER else "items/top")).rename(tmp_path / "gone")
+    assert opened(sink_for(tmp_path, offer), offer).complete is None
+
+
+@pytest.mark.parametrize("fsync", [False, True])
+@each_delivery
+def test_security_without_sync_nothing_is_believed_after_a_start_of_the_machine(
+    offer: Offer,
+    data: bytes,
+    stored: dict[str, Any],
+    fsync: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A power cut may keep the state and lose what it tells of."""
+    sink = sink_for(tmp_path, offer, fsync=fsync)
+    opened(sink, offer)
+    finish(sink, data)
+    assert opened(sink_for(tmp_path, offer), offer).complete is not None
+    monkeypatch.setattr(staged, "boot_id", lambda: "another")
+    again = sink_for(tmp_path, offer, overwrite=REPLACE)
+    assert (opened(again, offer).complete is not None) is fsync
+    again.suspend()
+    deliver(tmp_path, offer, data, overwrite=REPLACE)
+    assert look(tmp_path) == stored
+
+
+@each_delivery
+def test_where_only_the_last_state_cannot_be_written_nothing_has_failed(
+    offer: Offer, data: bytes, stored: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names are there, and tell who asks again."""
+    real = staging.Staging.save
+
+    def save(self: staging.Staging, state: State, *, durable: bool) -> None:
+        if state.placed:
+            raise OSError(errno.ENOSPC, "no space left")
+        real(self, state, durable=durable)
+
+    sink = sink_for(tmp_path, offer)
+    opened(sink, offer)
+    with monkeypatch.context() as patch:
+        patch.setattr(staging.Staging, "save", save)
+        finish(sink, data)
+    assert opened(sink_for(tmp_path, offer), offer).complete is not None
+    assert look(tmp_path) == stored
+
+
+@each_delivery
+def test_what_is_taken_up_is_read_from_the_disk(
+    offer: Offer, data: bytes, stored: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is only in memory may be what could not be written, and is not what will be there."""
+    sink = sink_for(tmp_path, offer)
+    opened(sink, offer)
+    sink.write(data)
+    kill(sink)
+    (part,) = partials(tmp_path)
+    asked: set[int] = set()
+    monkeypatch.setattr(os, "posix_fadvise", lambda number, *_rest: asked.add(os.fstat(number).st_ino))
+    opened(sink_for(tmp_path, offer), offer)
+    files = [path for path in part.rglob("*") if path.is_file() and not path.is_symlink()]
+    content = {
+        path.stat().st_ino for path in files if path.name not in ("state.json", "state.new", "journal")
+    }
+    assert content and asked == content
+
+
+@pytest.mark.parametrize("name", ["photo", "replaced-0"])
+def test_security_a_folder_with_something_else_in_it_is_not_taken_for_a_part(
+    name: str, tmp_path: Path
+) -> None:
+    """Somebody called it so, or it lost its state: what it holds stays, and the delivery is refused."""
+    place = tmp_path / staging.staging_name(FILE_OFFER.delivery)
+    (place / name).mkdir(parents=True)
+    with pytest.raises(SinkFault, match="not of this delivery"):
+        deliver(tmp_path, FILE_OFFER, CONTENT)
+    assert [path.name for path in place.iterdir()] == [name]
+
+
+def test_a_delivery_is_given_up_while_its_names_are_being_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another thread, while the disk hangs: what lies aside at that moment is not removed."""
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "old").touch()
+    sink = sink_for(tmp_path, TREE_OFFER, overwrite=REPLACE)
+    opened(sink, TREE_OFFER)
+    real = naming.move_over
+
+    def hang(*places: Place) -> None:
+        other = threading.Thread(target=sink.discard)
+        other.start()
+        other.join()
+        real(*places)
+
+    monkeypatch.setattr(naming, "move_over", hang)
+    finish(sink, TREE)
+    assert "top/closed/deep/b" in look(tmp_path)
+    sink.forget()
     assert partials(tmp_path) == []

@@ -13,28 +13,32 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from selo.agents.bodies import Kind, Offer
 from selo.agents.errors import PeerMisbehaved, SinkFault, TargetExists
-from selo.agents.storage import staged_tree
+from selo.agents.storage import naming, placing, staged, staged_tree
 from selo.agents.storage.base import ResumableSink
+from selo.agents.storage.placing import Place
 from selo.agents.storage.removing import remove, remove_all_but
 from selo.agents.storage.staged_tree import StagedTree
 from selo.config.policy import Names
 from selo.crypto.items import Item, ItemLog, ItemType
 from tests.agents.storing import (
-    DELIVERY,
     FILE,
     FOLDER,
     LINK,
     MTIME,
     NEVER,
+    OLD_THREE,
     RENAME,
     REPLACE,
+    SEVERAL,
+    STORED_THREE,
     STORED_TREE,
+    THREE,
     TREE,
     TREE_OFFER,
     System,
     as_nobody,
+    contents,
     crash_at,
     deliver,
     finish,
@@ -43,13 +47,12 @@ from tests.agents.storing import (
     memory_folder,
     opened,
     partials,
+    plant_old_three,
     rules,
     sink_for,
     summary_of,
     tree,
 )
-
-SEVERAL = Offer(Kind.TREE, None, None, DELIVERY)
 
 
 @pytest.fixture(name="folder")
@@ -609,9 +612,6 @@ def test_the_name_of_the_only_item_is_looked_at_before_anything_comes(folder: Pa
     assert partials(folder) == []
 
 
-THREE = tree((0, b"a", b"first"), (0, b"b", FOLDER), (1, b"x", b"content"), (0, b"c.txt", b"third"))
-
-
 def test_several_items_get_their_names_or_none_does(folder: Path) -> None:
     """The last name is taken at the last moment: those before are taken back."""
     sink = sink_for(folder, SEVERAL)
@@ -649,7 +649,6 @@ def test_security_a_crash_between_two_names_is_made_good(
     overwrite: Any, linkless: bool, folder: Path
 ) -> None:
     """Some items have their names and others not: the next time all have, once, and nothing is sent again."""
-    stored = {"a": b"first", "b": FOLDER, "b/x": b"content", "c.txt": b"third"}
     number, partly = 0, 0
     while True:
         place = folder / str(number)
@@ -658,12 +657,12 @@ def test_security_a_crash_between_two_names_is_made_good(
         if overwrite != REPLACE:
             (place / "b").rmdir()
         died = crash_at(number, place, SEVERAL, THREE, linkless, overwrite=overwrite)
-        after = {name: what for name, (what, *_) in look(place).items()}
-        if {} != after != {"b": FOLDER} and after != stored:
+        after = contents(place)
+        if {} != after != {"b": FOLDER} and after != STORED_THREE:
             partly += 1
             assert opened(sink_for(place, SEVERAL, overwrite=overwrite), SEVERAL).complete is not None
         deliver(place, SEVERAL, THREE, overwrite=overwrite)
-        assert {name: what for name, (what, *_) in look(place).items()} == stored
+        assert contents(place) == STORED_THREE
         assert partials(place) == []
         number += 1
         if not died:
@@ -688,6 +687,139 @@ def test_half_a_tree_that_cannot_be_taken_back_is_made_good_the_next_time(folder
     assert partials(folder) == []
 
 
+def commit_failing_at(number: int, sink: ResumableSink, linkless: bool) -> bool:
+    """Commit while one call of the system fails, counted from 0; whether it came so far."""
+
+    def on_call(name: str) -> None:
+        if linkless and name == "renameat2":
+            raise OSError(errno.ENOSYS, "no such call")
+        if len(system.calls) == number + 1:
+            raise OSError(errno.EBUSY, "busy")
+
+    with pytest.MonkeyPatch.context() as patch:
+        system = System(patch, on_call)
+        try:
+            sink.commit()
+        except SinkFault:
+            sink.discard()
+    return len(system.calls) > number
+
+
+@pytest.mark.parametrize("linkless", [False, True], ids=["renameat2", "without"])
+def test_security_several_are_replaced_or_none_is(linkless: bool, folder: Path) -> None:
+    """Whatever step fails: each name has what it had, or each what came; and the next attempt succeeds."""
+    number, failed, seen = 0, True, set()
+    while failed:
+        place = folder / str(number)
+        place.mkdir()
+        plant_old_three(place)
+        sink = sink_for(place, SEVERAL, overwrite=REPLACE)
+        opened(sink, SEVERAL)
+        sink.write(THREE)
+        sink.seal(summary_of(sink, THREE))
+        failed = commit_failing_at(number, sink, linkless)
+        seen.add("new" if contents(place) == STORED_THREE else "old")
+        assert contents(place) in (OLD_THREE, STORED_THREE), number
+        deliver(place, SEVERAL, THREE, overwrite=REPLACE)
+        assert contents(place) == STORED_THREE
+        assert partials(place) == []
+        number += 1
+    assert number > 10
+    assert seen == {"old", "new"}
+
+
+@pytest.mark.parametrize("busy", ["a", "b", "c.txt"])
+def test_security_a_name_that_can_never_be_replaced_leaves_the_others_alone(
+    busy: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where something is mounted there: however often it is tried, all is as it was."""
+    plant_old_three(folder)
+    real_rename, real_replace = placing.rename_with, os.replace
+
+    def rename(source: Place, target: Place, flags: int) -> None:
+        if target.name == busy:
+            raise OSError(errno.EBUSY, "busy")
+        real_rename(source, target, flags)
+
+    def replace_unless_busy(source: str, target: str, **folders: int) -> None:
+        if target == busy:
+            raise OSError(errno.EBUSY, "busy")
+        real_replace(source, target, **folders)
+
+    monkeypatch.setattr(placing, "rename_with", rename)
+    monkeypatch.setattr(os, "replace", replace_unless_busy)
+    for _ in range(2):
+        with pytest.raises(SinkFault, match="busy"):
+            deliver(folder, SEVERAL, THREE, overwrite=REPLACE)
+        assert contents(folder) == OLD_THREE
+        assert partials(folder) == []
+
+
+def test_a_mounted_folder_is_refused_before_anything_is_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot change places with another one."""
+    (folder / "top").mkdir()
+    monkeypatch.setattr(staged, "is_mounted", lambda _place: True)
+    with pytest.raises(SinkFault, match="mounted"):
+        sink_for(folder, TREE_OFFER, overwrite=REPLACE).open(TREE_OFFER)
+    assert partials(folder) == []
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_folder_that_may_not_be_written_to_is_replaced_by_its_owner(several: bool, folder: Path) -> None:
+    """Again and again, and alone or among others; and it has its mode again where that fails."""
+    others = [(0, b"z", FOLDER), (1, b"v", b"other")] if several else []
+    with as_nobody(folder):
+        for text in (b"one", b"two", b"three"):
+            data = tree((0, b"ro", FOLDER, 0o555), (1, b"v", text), *others)
+            deliver(folder, replace(SEVERAL, delivery=text.ljust(16)), data, overwrite=REPLACE)
+            assert (folder / "ro" / "v").read_bytes() == text
+            assert stat.S_IMODE((folder / "ro").stat().st_mode) == 0o555
+            assert partials(folder) == []
+
+
+def test_a_mode_that_cannot_be_set_in_the_end_loses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All has its name by then: what it replaced is kept until the next attempt has set it."""
+    (folder / "ro").mkdir()
+    (folder / "ro" / "old").touch()
+    data = tree((0, b"ro", FOLDER, 0o555), (1, b"v", b"new"))
+
+    def fail(*_args: object, **_kw: object) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(naming, "set_folder_mode", fail)
+        with pytest.raises(SinkFault, match="input/output"):
+            deliver(folder, SEVERAL, data, overwrite=REPLACE)
+    assert (folder / "ro" / "v").read_bytes() == b"new"
+    (staging,) = partials(folder)
+    assert (staging / "items" / "ro" / "old").exists()
+    deliver(folder, SEVERAL, data, overwrite=REPLACE)
+    assert modes_of(folder) == {"ro": (FOLDER, 0o555), "ro/v": (b"new", 0o644)}
+    assert partials(folder) == []
+
+
+def test_security_some_names_without_the_others_are_no_delivery(folder: Path) -> None:
+    """One has its name, one waits, and one is nowhere: it is not said to be stored, and comes again."""
+    sink = sink_for(folder, SEVERAL)
+    opened(sink, SEVERAL)
+    sink.write(THREE)
+    sink.seal(summary_of(sink, THREE))
+    (staging,) = partials(folder)
+    (staging / "items" / "a").rename(folder / "a")
+    (staging / "items" / "c.txt").unlink()
+    kill(sink)
+    again = sink_for(folder, SEVERAL)
+    assert opened(again, SEVERAL).complete is None
+    kill(again)
+    (folder / "a").unlink()
+    deliver(folder, SEVERAL, THREE)
+    assert contents(folder) == STORED_THREE
+
+
 def test_an_empty_tree_is_delivered(folder: Path) -> None:
     """Nothing came, and that is known."""
     sink = sink_for(folder, SEVERAL)
@@ -697,6 +829,36 @@ def test_an_empty_tree_is_delivered(folder: Path) -> None:
 
 
 # Limits and sparse files
+
+
+def test_what_must_stay_free_is_looked_at_though_few_bytes_come(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty files and folders take room too; and at the end it is looked at in any case."""
+    monkeypatch.setattr(staged_tree, "LOOK_AFTER_ENTRIES", 10)
+    data = tree((0, b"top", FOLDER), *((1, b"%d" % n, FOLDER) for n in range(30)))
+    each = len(tree((1, b"0", FOLDER)))
+    for count, early in ((5, False), (12, True)):
+        sink = sink_for(folder, SEVERAL, keep_free=1)
+        assert isinstance(sink, StagedTree)
+        opened(sink, SEVERAL)
+        sink.write(data[:each])
+        sink._rules = rules(keep_free=1 << 62)
+        if not early:
+            sink.write(data[each : each * count])
+        with pytest.raises(SinkFault, match="left free"):
+            sink.write(data[each : each * count]) if early else sink.seal(summary_of(sink, data))
+        sink.discard()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["\x1b[2J", "a\u202etxt", "a/\n"], ids=ascii)
+def test_security_where_a_link_leads_is_text_that_can_be_seen(target: str, folder: Path) -> None:
+    """It is shown wherever links are listed, as names are."""
+    data = tree((0, b"top", FOLDER), (1, b"link", target))
+    for rule in (Names.PLAIN, Names.PORTABLE):
+        refuse(folder, data, SinkFault, "where it leads", names=rule)
+    assert deliver(folder, SEVERAL, data, names=Names.ANY) is not None
 
 
 def test_limits_are_looked_at_in_the_offer_and_while_it_comes(folder: Path) -> None:

@@ -14,7 +14,7 @@ from selo.agents.storage import staging
 from selo.agents.storage.base import BeingReceived
 from selo.agents.storage.handles import Handles
 from selo.agents.storage.placing import Place
-from selo.agents.storage.staging import STAGING_NAME, Staging, staging_name
+from selo.agents.storage.staging import STAGING_NAME, Staging, remove_by_name, staging_name
 from selo.agents.storage.state import State
 from tests.agents.storing import FILE_OFFER
 
@@ -98,6 +98,25 @@ def test_it_goes_with_all_that_is_in_it(place: Place, tmp_path: Path) -> None:
     (tmp_path / NAME / "data").touch()
     held.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_security_the_state_goes_first_also_where_nobody_holds_it(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle, what is left is not taken for a delivery."""
+    handles = Handles()
+    held = Staging.enter(handles, place)
+    held.save(State(FILE_OFFER, 1.0), durable=False)
+    (tmp_path / NAME / "data").touch()
+    left: list[list[str]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "remove", lambda *_: left.append(os.listdir(tmp_path / NAME)))
+        remove_by_name(tmp_path, NAME)
+    assert left == [["data"]]
+    remove_by_name(tmp_path, NAME)
+    remove_by_name(tmp_path, NAME)
+    assert list(tmp_path.iterdir()) == []
+    handles.close_all()
 
 
 def test_a_state_is_replaced_in_one_step(place: Place, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ SUMMARY = Summary(5, bytes(range(32)), 1, 5, bytes(32), True, "/a/place/\udc80")
 STATES = {
     "receiving": State(OFFER, 1.5),
     "committing": State(OFFER, 1.5, SUMMARY, (Final("data", "name", 7), Final("\udc80", "b", 2**63, 0o555))),
+    "placed": State(OFFER, 1.5, SUMMARY, (Final("data", "name", 7),), placed=True, boot="a-start"),
     "a stream": State(Offer(Kind.STREAM, None, None, bytes(16)), 0.0),
     "nothing in it": State(Offer(Kind.TREE, None, 0, bytes(16), 0), 0.0, replace(SUMMARY, target=None)),
 }
@@ -66,6 +67,15 @@ def test_what_another_version_wrote_says_nothing(state: State) -> None:
     for other in [*bad, [], None, 7, "text"]:
         with pytest.raises(ValueError):
             State.unpack(sealed(other))
+
+
+def test_security_what_was_not_made_durable_counts_in_its_own_start_of_the_machine() -> None:
+    """What was, counts in each; of a delivery that is still coming there is nothing to count."""
+    for durable in (False, True):
+        state = State(OFFER, 0.0, replace(SUMMARY, durable=durable), boot="one")
+        assert state.counts("one")
+        assert state.counts("another") is state.counts(None) is durable
+    assert not State(OFFER, 0.0, boot="one").counts("one")
 
 
 def test_only_the_same_delivery_is_continued() -> None:
