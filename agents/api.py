@@ -16,6 +16,7 @@ from typing import BinaryIO, TypeAlias, cast
 
 from selo.agents import events
 from selo.agents.arguments import known_peers, require
+from selo.agents.direct import DirectSink
 from selo.agents.emitter import Emitter
 from selo.agents.facts import SessionFacts
 from selo.agents.launcher import Emitting, Receiving, RoleReport, SyncPipe
@@ -25,7 +26,7 @@ from selo.agents.places import rules_for
 from selo.agents.receipt_file import ReceiptKeeper
 from selo.agents.receiver import MakeSink, Receiver
 from selo.agents.routes import meeting
-from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink
+from selo.agents.sinks import CallableSink, FileSink, FolderSink, Sink, is_special
 from selo.agents.sources import Block, BytesSource, DescriptorSource, IterableSource, Source
 from selo.agents.stop import Stop
 from selo.agents.stream import Passage, Stream
@@ -225,7 +226,7 @@ def run_agents(
     settings = settings or load_settings()
     pipe = SyncPipe(
         Emitting(partial(as_source, data, None)),
-        Receiving(partial(_sink, into, None, settings)),
+        Receiving(_sink_maker(into, None, settings)),
         transport=transport,
         settings=settings,
         report=report,
@@ -308,18 +309,21 @@ def _blocks(read: Callable[[int], bytes | None]) -> Iterator[bytes]:
 def _sink_maker(into: Target, overwrite: bool | None, settings: Settings) -> MakeSink:
     if not callable(into):
         require(into, (str, os.PathLike), "into", "a path or a callable")
-    return partial(_sink, into, overwrite, settings)
+    special = not callable(into) and is_special(into)  # what becomes a FIFO later is not written to
+    return partial(_sink, into, overwrite, settings, special)
 
 
-def _sink(into: Target, overwrite: bool | None, settings: Settings, sender: Peer) -> Sink:
-    if callable(into):
-        return CallableSink(into)
+def _sink(into: Target, overwrite: bool | None, settings: Settings, special: bool, sender: Peer) -> Sink:
     rules = rules_for(settings, sender)
+    if callable(into):
+        return DirectSink(CallableSink(into), limit=rules.max_bytes)
+    if special:
+        return DirectSink(FileSink(into, special=True), limit=rules.max_bytes)
     if overwrite is not None:
         rules = replace(rules, overwrite=Overwrite.REPLACE if overwrite else Overwrite.NEVER)
     if os.path.isdir(into) or os.fspath(into).endswith(os.sep):
         return FolderSink(into, rules, sender=sender.name)
-    return FileSink(into, rules)
+    return FileSink(into, rules, special=False)
 
 
 def _receiver(

@@ -40,6 +40,23 @@ class SourceFault(LocalFault):
         return f"cannot read {self.source}: {self.reason}"
 
 
+class NamesGone(LocalFault):
+    """A tree was delivered, without ``missing`` of the ``total`` things that were there when it was begun."""
+
+    hint = "compare the two, or send it again when nobody moves anything in it"
+
+    def __init__(self, missing: int, total: int) -> None:
+        super().__init__(missing, total)
+        self.missing = missing
+        self.total = total
+
+    def __str__(self) -> str:
+        return (
+            f"it is delivered, but {self.missing:,} of the {self.total:,} things that were there at first "
+            "were moved or removed before their turn came, and may be missing"
+        )
+
+
 class StreamLost(SourceFault):
     """What the Receiver lacks was sent, and can be read no more.
 

@@ -73,6 +73,17 @@ class HoldSink:
             self._spool.write(data)
         self._hash.update(data)
 
+    def begin_anew(self) -> None:
+        """Drop what is held; nothing of it was handed on.
+
+        Raises:
+            SinkFault: the system refused.
+        """
+        with _faults():
+            self._spool.seek(0)
+            self._spool.truncate()
+        self._held, self._hash = 0, blake3()
+
     def commit(self) -> str | None:
         """See ``Sink.commit``: hand everything on.
 
@@ -103,7 +114,7 @@ class HoldSink:
     def discard(self) -> None:
         """See ``Sink.discard``. What is held has no name; it goes with this object."""
         self._inner.discard()
-        if threading.get_ident() == self._thread:  # another may hang in a write to it
+        if self._thread in (None, threading.get_ident()):  # another may hang in a write to it
             self._spool.close()
 
     def _check_room(self, size: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 import time
 from abc import abstractmethod
@@ -19,16 +20,18 @@ from typing import Protocol
 
 from selo.agents.bodies import Kind, Offer
 from selo.agents.content import Summary
-from selo.agents.errors import SinkFault
+from selo.agents.errors import SinkFault, TargetExists
 from selo.agents.storage.base import Held, ResumableSink, StorageRules, faults
 from selo.agents.storage.durable import sync, write_all
-from selo.agents.storage.staged import too_long
 from selo.agents.storage.staged_file import StagedFile
 from selo.agents.storage.staged_tree import StagedTree
 from selo.crypto.items import Item, ItemLog
 
 LOOK_FOR_READER = 0.05
 """Seconds between two looks whether a FIFO is read."""
+
+LINKS_MAX = 40
+"""Links one after another that are followed: as many as Linux does."""
 
 TO_BE_FINISHED = StorageRules(keep=False)
 """A cut ends the delivery, and nothing of it stays: for programs that do not say otherwise."""
@@ -122,36 +125,6 @@ class DescriptorSink:
         """What was written cannot be called back; the exit status says that it is not whole."""
 
 
-class LimitedSink:
-    """Hands on to ``inner`` what is no longer than ``limit`` bytes; nothing beyond passes."""
-
-    def __init__(self, inner: Sink, limit: int) -> None:
-        self._inner = inner
-        self._limit = limit
-        self._taken = 0
-
-    @property
-    def hands_on(self) -> bool:
-        """See ``Sink.hands_on``."""
-        return self._inner.hands_on
-
-    def open(self, offer: Offer) -> Held | None:
-        """See ``Sink.open``."""
-        return self._inner.open(offer)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._taken += len(data)
-        if self._taken > self._limit:
-            raise too_long("the stream", self._limit)
-        self._inner.write(data)
-
-    def commit(self) -> str | None:
-        return self._inner.commit()
-
-    def discard(self) -> None:
-        self._inner.discard()
-
-
 class _Chosen(ResumableSink):
     """A sink that knows only when it is opened which one it is; ``_inner`` does the work."""
 
@@ -227,21 +200,34 @@ class _Chosen(ResumableSink):
 class FileSink(_Chosen):
     """One file at a path that the user chose; a device or FIFO there is written directly.
 
-    A symbolic link that the user names is followed, as ``cp`` would.
+    A symbolic link that the user names is followed, as ``cp`` would. ``special``: whether it is a device or
+    FIFO; None: what it is now. What becomes one later is somebody else's, and is not written to.
     """
 
-    def __init__(self, path: str | os.PathLike[str], rules: StorageRules = TO_BE_FINISHED) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        rules: StorageRules = TO_BE_FINISHED,
+        *,
+        special: bool | None = None,
+    ) -> None:
         super().__init__()
         self._path = Path(path)
         self._rules = rules
+        self._special = is_special(path) if special is None else special
 
     def _choose(self, offer: Offer) -> ResumableSink | SpecialFile:
         refuse_tree(offer, str(self._path))
         with faults(str(self._path)):
-            if self._path.exists() and not self._path.is_file() and not self._path.is_dir():
+            target = _followed(self._path)
+            if self._special:
                 # Not by its real path: /dev/stdout and /dev/fd/63 have none that can be opened.
-                return SpecialFile(self._path)
-            target = Path(os.path.realpath(self._path))
+                return SpecialFile(self._path, target.parent)
+            if self._path.is_symlink() and not self._path.exists():
+                # As `cp` has it: whoever made the link would choose where a new file comes to be.
+                raise SinkFault(str(self._path), "it is a symbolic link to nothing", "name the file itself")
+            if is_special(target):
+                raise TargetExists(str(self._path))
         return StagedFile(target.parent, self._rules, name=target.name)
 
 
@@ -278,17 +264,23 @@ class FolderSink(_Chosen):
 
 
 class SpecialFile(DescriptorSink):
-    """A device or FIFO; closed at the end, which is how a FIFO's reader learns of it."""
+    """A device or FIFO in ``folder``; closed at the end, which is how a FIFO's reader learns of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: Path) -> None:
         super().__init__(-1, shown_as=str(path))
         self._path = path
+        self._folder = folder
         self._thread = 0
         self._open = False
         self._given_up = False
 
     def open(self, offer: Offer) -> None:
-        """See ``Sink.open``; waits for the reader of a FIFO."""
+        """See ``Sink.open``; waits for the reader of a FIFO.
+
+        Raises:
+            TargetExists: it is a regular file by now, which is not ours to write into.
+            SinkFault: see ``Sink.open``; or it is a FIFO that somebody has planted.
+        """
         super().open(offer)
         self._thread = threading.get_ident()
         flags = os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -304,7 +296,19 @@ class SpecialFile(DescriptorSink):
                         raise
                     # A blocking open could not be called off, and of this nothing tells.
                     time.sleep(LOOK_FOR_READER)
+            try:
+                self._refuse_other()
+            except SinkFault:
+                self._close()
+                raise
             os.set_blocking(self._descriptor, True)
+
+    def _refuse_other(self) -> None:
+        status = os.fstat(self._descriptor)
+        if stat.S_ISREG(status.st_mode):
+            raise TargetExists(str(self._path))
+        if stat.S_ISFIFO(status.st_mode):
+            _refuse_planted(self._path, status, self._folder)
 
     def commit(self) -> str | None:
         super().commit()
@@ -323,6 +327,39 @@ class SpecialFile(DescriptorSink):
         if self._open and threading.get_ident() == self._thread:
             self._open = False
             os.close(self._descriptor)
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether what is there, or where a link there leads, is neither a file nor a folder."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _followed(path: Path) -> Path:
+    """Where a path leads whose last name may be a link; the last name of the result is followed no more.
+
+    Raises:
+        SinkFault: it is a folder, or a link that somebody has planted.
+        OSError: the system refused.
+    """
+    at = path
+    for _ in range(LINKS_MAX):
+        if not at.is_symlink():
+            break
+        _refuse_planted(at, at.lstat(), at.parent)
+        at = at.parent / os.readlink(at)
+    if at.is_dir():
+        raise SinkFault(str(path), "it is a folder")
+    return Path(os.path.realpath(at.parent)) / at.name
+
+
+def _refuse_planted(path: Path, status: os.stat_result, folder: Path) -> None:
+    """Where everybody may make names, a link or FIFO is believed only if we made it, or the system.
+
+    Raises:
+        SinkFault: somebody else made it.
+    """
+    if status.st_uid not in (0, os.geteuid()) and os.stat(folder).st_mode & stat.S_IWOTH:
+        raise SinkFault(str(path), "somebody else has put it there, into a folder that all can write to")
 
 
 def refuse_tree(offer: Offer, target: str) -> None:

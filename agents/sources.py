@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from blake3 import blake3
+
 from selo.agents.bodies import NAME_MAX, Kind, Offer
 from selo.agents.errors import SourceFault
 from selo.crypto.items import ItemLog
@@ -26,6 +28,8 @@ Block = bytes | bytearray | memoryview
 _PIPE_SIZE = 1 << 20
 """Bytes we ask the kernel to give an input pipe (its usual ceiling): fewer, larger records."""
 
+READ_AT_ONCE = 1 << 20
+"""Bytes, when a file is compared with what was read of it."""
 
 _HOLE = 4096
 """Bytes that a file must save on the disk to be sparse: a page, the least that a sink would skip."""
@@ -150,21 +154,33 @@ class FileSource:
         )
 
     def blocks(self, block_size: int) -> Iterator[Block]:
-        left = self._before.st_size
+        left, content = self._before.st_size, blake3()
         try:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             while left and (block := os.read(self._descriptor, min(block_size, left))):
                 left -= len(block)
+                content.update(block)
                 yield block
             more = os.read(self._descriptor, 1)
             after = os.fstat(self._descriptor)
+            self._check_unchanged(after, left, more)
+            if after.st_ctime_ns != self._before.st_ctime_ns:
+                self._check_again(content.digest())
         except OSError as error:
             raise SourceFault.from_os(self._path, error) from error
-        self._check_unchanged(after, left, more)
+
+    def _check_again(self, digest: bytes) -> None:
+        """Only its ctime changed, as when it gets another name or mode; or was written, its time put back."""
+        if not holds(self._descriptor, self._before.st_size, digest):
+            raise SourceFault(self._path, "it changed while it was read", self._hint)
+
+    @property
+    def _hint(self) -> str:
+        return f"to send a file that is being written, pipe it: selo emit ... - < {self._path}"
 
     def _check_unchanged(self, after: os.stat_result, left: int, more: bytes) -> None:
         """A file written to while it was read may be a mixture of two states: better no copy."""
-        hint = f"to send a file that is being written, pipe it: selo emit ... - < {self._path}"
+        hint = self._hint
         if left:
             raise SourceFault(self._path, f"it shrank while it was read, {left:,} bytes are missing", hint)
         before = self._before
@@ -215,10 +231,14 @@ class DescriptorSource:
             if self._start is not None:
                 os.lseek(self._descriptor, self._start, os.SEEK_SET)
             _enlarge_pipe(self._descriptor)
+            left = self.offer.size or 0
             while block := self._read(block_size):
+                left -= len(block)
                 yield block
         except OSError as error:
             raise SourceFault.from_os(self._shown_as, error) from error
+        if left > 0:  # what grew is taken as far as it goes
+            raise SourceFault(self._shown_as, f"it shrank while it was read, {left:,} bytes are missing")
 
     def _read(self, block_size: int) -> bytes:
         """What is here now, up to ``block_size``; waits for the first byte only. Empty at the end."""
@@ -266,6 +286,21 @@ def open_source(path: str, name: str | None = None) -> Source:
 def is_sparse(status: os.stat_result) -> bool:
     """Whether a file takes less room on its disk than it has bytes."""
     return status.st_size - status.st_blocks * 512 >= _HOLE
+
+
+def holds(descriptor: int, size: int, digest: bytes) -> bool:
+    """Whether the first ``size`` bytes of an open file have this BLAKE3 now: if they had it when they were
+    read before, they are what was there at one moment, namely between the two readings.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    content, left = blake3(), size
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while left and (block := os.read(descriptor, min(READ_AT_ONCE, left))):
+        content.update(block)
+        left -= len(block)
+    return left == 0 and content.digest() == digest
 
 
 def _mode(path: str) -> int:

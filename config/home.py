@@ -8,6 +8,7 @@
     config.toml              settings, where somebody wrote some
     peers/             0700  the trust store (config/trust.py)
     deliveries/        0700  what was sent and has no receipt yet (agents/memory.py)
+    stored/            0700  what was handed on and has no receipt yet (agents/memory.py)
 """
 
 from __future__ import annotations
@@ -103,6 +104,10 @@ class Home:
     @property
     def deliveries_folder(self) -> Path:
         return self.path / "deliveries"
+
+    @property
+    def stored_folder(self) -> Path:
+        return self.path / "stored"
 
     @property
     def next_identity_file(self) -> Path:

@@ -10,12 +10,13 @@ from selo.agents.cli.report import Narrator
 from selo.agents.emitter import Emitter
 from selo.agents.events import Delivered, Report
 from selo.agents.meeting import Terms
-from selo.agents.memory import DeliveryMemory, Remembered
+from selo.agents.memory import DeliveryMemory, Remembered, Stored, What
 from selo.agents.opening import open_paths
 from selo.agents.receipt_file import ReceiptKeeper
 from selo.agents.routes import meeting
 from selo.agents.sources import DescriptorSource, Source
 from selo.agents.stop import Stop, stop_on_signals
+from selo.agents.trees.source import top_name
 from selo.config.catalogue import CATALOGUE
 from selo.config.errors import SettingMissing
 from selo.config.settings import Settings
@@ -74,34 +75,40 @@ class _Errand:
     """What is sent, and what is remembered of that from process to process; nothing of standard input."""
 
     def __init__(self, arguments: Namespace, context: Context, peer: Peer, source: Source) -> None:
+        settings = context.settings
         self.source = source
         self._peer = peer
-        self._what = _what(arguments)
-        self._memory = DeliveryMemory(context.home.deliveries_folder, keep=context.settings.keep_partial)
+        self._what = _what(arguments, settings)
+        self._to = settings.emit_connect or settings.emit_bind or ""
+        self._memory = DeliveryMemory(context.home.deliveries_folder, keep=settings.keep_partial)
         self.remembered = self._memory.recall(peer.fingerprint, self._what) if self._what else None
 
     def was_stored(self, report: Report) -> bool:
-        """Whether an earlier process had the receipt, and only could not say so any more; then it is said."""
+        """Whether an earlier process had the receipt, and only could not say so any more; then it is said.
+
+        Only where that process went: one identity may wait at several places.
+        """
         remembered = self.remembered
-        if remembered is None or remembered.blake3 is None:
+        if remembered is None or remembered.stored is None or remembered.stored.to != self._to:
             return False
-        if not remembered.is_stored(self.source):
+        stored = remembered.stored
+        if not self.source.restartable or not stored.is_same_as(self.source):
             self.forget()
             self.remembered = self._memory.recall(self._peer.fingerprint, self._what)
             return False
-        offer = self.source.offer
         report(
             Delivered(
                 peer=self._peer.name,
-                bytes=remembered.length,
+                bytes=stored.items_bytes,
                 records=0,
-                blake3=remembered.blake3.hex(),
+                blake3=stored.blake3.hex(),
                 seconds=0.0,
                 target=None,
                 receipt="verified",
-                items=1 if offer.items is None else offer.items,
+                items=stored.items,
                 earlier=True,
                 delivery=remembered.delivery.hex(),
+                durable=stored.durable,
             )
         )
         self.forget()
@@ -110,8 +117,8 @@ class _Errand:
     def note_stored(self, statement: Statement) -> None:
         """The receipt has verified."""
         if self._what:
-            stored = Remembered(statement.delivery, statement.length, statement.blake3)
-            self._memory.note_stored(self._peer.fingerprint, self._what, stored)
+            remembered = Remembered(statement.delivery, Stored.of(statement, self._to))
+            self._memory.note_stored(self._peer.fingerprint, self._what, remembered)
 
     def forget(self) -> None:
         """It is done."""
@@ -148,9 +155,14 @@ def _source(arguments: Namespace, context: Context, stop: Stop, report: Report) 
     )
 
 
-def _what(arguments: Namespace) -> list[str]:
-    """What tells this delivery from others of ours, in another process too; nothing of standard input."""
+def _what(arguments: Namespace, settings: Settings) -> What:
+    """What tells this delivery from others of ours, in another process too; nothing of standard input.
+
+    The names besides the paths: a link and what it leads to are one path, and arrive as two things.
+    """
     if arguments.paths == [STANDARD_INPUT]:
         return []
     paths = [os.path.realpath(path) for path in arguments.paths]
-    return [*paths, arguments.stream_name or "", *arguments.exclude, "", *arguments.ignore_files]
+    names = [os.fsdecode(top_name(path)) for path in arguments.paths]
+    excluded = [arguments.exclude, arguments.ignore_files]
+    return [paths, names, arguments.stream_name or "", *excluded, settings.emit_digest]

@@ -12,12 +12,15 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from selo.agents.bodies import NAME_MAX, Kind, Offer
 from selo.agents.content import ContentHash
-from selo.agents.errors import SourceFault
-from selo.agents.sources import Block, is_sparse
+from selo.agents.errors import NamesGone, SourceFault
+from selo.agents.sources import Block, holds, is_sparse
 from selo.agents.trees.entries import MODE_MAX, Entry, EntryType, is_legal_name
+from selo.agents.trees.roll import Roll
 from selo.agents.trees.rules import Rules
 from selo.agents.trees.walk import LEAVE_OUT, Found, Root, special, walk
 from selo.crypto.items import Item, ItemLog, ItemType
+
+WHEN_AT_REST = "send it when nobody writes to it, or leave it out with --exclude"
 
 _EFFECTIVE = os.access in os.supports_effective_ids
 
@@ -61,6 +64,7 @@ class TreeSource:
         self._roots = [root for root in roots if not self._is_hidden(root)]
         if not self._roots:
             raise SourceFault("the paths", "nothing is left to send")
+        self._roll = Roll()
         self.offer = self._prescan(offered, check)
         self.sha256 = False
         """Whether items get SHA-256 digests as well; to be set before ``blocks``."""
@@ -68,6 +72,8 @@ class TreeSource:
         """Makes the list that a reading fills; to be set before ``blocks``."""
         self.log: ItemLog | None = None
         """The items of the reading under way."""
+        self.gone: NamesGone | None = None
+        """What is to be said where the last reading came to its end and something was not there any more."""
         self._cancelled = False
 
     def blocks(self, block_size: int) -> Iterator[Block]:
@@ -76,7 +82,7 @@ class TreeSource:
         Raises:
             SourceFault: they cannot be read, or changed while they were read.
         """
-        self.log = self.make_log()
+        self.log, self.gone = self.make_log(), None
         return _joined(self._pieces(block_size, self.log), block_size)
 
     def cancel(self) -> None:
@@ -94,6 +100,7 @@ class TreeSource:
         for root in self._roots:
             for found in walk(root, self._rules):
                 check()
+                self._roll.add(found.path)
                 if stat.S_ISREG(found.status.st_mode):
                     _refuse_unreadable(found)
                     size += found.status.st_size
@@ -103,9 +110,11 @@ class TreeSource:
         return Offer(Kind.TREE, offered, size, items=items, sparse=sparse)
 
     def _pieces(self, read_size: int, log: ItemLog) -> Iterator[Block]:
+        call = self._roll.call()
         for root in self._roots:
             for found in walk(root, self._rules):
                 self._check_cancelled(found)
+                call.found(found.path)
                 if stat.S_ISREG(found.status.st_mode):
                     item = yield from self._file(found, read_size)
                 else:
@@ -114,6 +123,8 @@ class TreeSource:
                     item = Item(ItemType(entry.type), found.path, target=entry.target)
                 log.add(item)
                 self._on_item(item)
+        if missing := call.end():
+            self.gone = NamesGone(missing, len(self._roll))
 
     def _check_cancelled(self, found: Found) -> None:
         if self._cancelled:  # no end in order: what came is not all there was
@@ -136,25 +147,39 @@ class TreeSource:
                 self._check_cancelled(found)
             more = os.read(descriptor, 1)
             after = os.fstat(descriptor)
+            if left or more or _stamp(after) != _stamp(before):
+                self._judge_change(found, before, after, left)
+                self._check_again(found, descriptor, before, content)
         except OSError as error:
             raise SourceFault.from_os(found.where, error) from error
         finally:
             os.close(descriptor)
-        if left or more or after.st_mtime_ns != before.st_mtime_ns or after.st_size != before.st_size:
-            self._judge_change(found, before, after, left)
         return Item(ItemType.FILE, found.path, before.st_size, content.blake3, content.sha256)
 
     def _judge_change(self, found: Found, before: os.stat_result, after: os.stat_result, left: int) -> None:
-        """A log that grows is worth sending as it was; anything else may be a mixture of two states."""
-        hint = "send it when nobody writes to it, or leave it out with --exclude"
+        """What may be a mixture of two states is not sent; a log that grows may be sent as it was."""
         if left or after.st_size < before.st_size:
-            raise SourceFault(found.where, "it shrank while it was read", hint)
+            raise SourceFault(found.where, "it shrank while it was read", WHEN_AT_REST)
         if after.st_size > before.st_size:
-            self._warn(f"{found.where} grew while it was read: its first {before.st_size:,} bytes were taken")
-        elif after.st_mtime_ns != before.st_mtime_ns:
-            raise SourceFault(found.where, "it changed while it was read", hint)
-        else:  # files of /proc say that they are empty
+            return
+        if after.st_mtime_ns != before.st_mtime_ns:
+            raise SourceFault(found.where, "it changed while it was read", WHEN_AT_REST)
+        if after.st_ctime_ns == before.st_ctime_ns:  # files of /proc say that they are empty
             raise SourceFault(found.where, "it holds more than its size says", LEAVE_OUT)
+
+    def _check_again(
+        self, found: Found, descriptor: int, before: os.stat_result, content: ContentHash
+    ) -> None:
+        """It grew, or its ctime alone is another: by a new name or mode, or by writing as well."""
+        if not holds(descriptor, before.st_size, content.blake3):
+            raise SourceFault(found.where, "it changed while it was read", WHEN_AT_REST)
+        if os.fstat(descriptor).st_size > before.st_size:
+            self._warn(f"{found.where} grew while it was read: its first {before.st_size:,} bytes were taken")
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """What differs once a file was written to. ctime does so after less than that; nobody puts it back."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _joined(pieces: Iterator[Block], size: int) -> Iterator[Block]:
@@ -194,7 +219,7 @@ def _roots(paths: Sequence[str], name: str | None) -> list[Root]:
         raise SourceFault("the paths", "one name cannot stand for several", "leave out --as")
     roots: dict[bytes, Root] = {}
     for path in paths:
-        root = Root(path, _top_name(path) if name is None else os.fsencode(name))
+        root = Root(path, top_name(path) if name is None else os.fsencode(name))
         if not is_legal_name(root.name):
             raise SourceFault(path, f"its name is not 1 to {NAME_MAX} bytes", "choose another with --as NAME")
         status = root.status()
@@ -211,8 +236,8 @@ def _roots(paths: Sequence[str], name: str | None) -> list[Root]:
     return list(roots.values())
 
 
-def _top_name(path: str) -> bytes:
-    """The last name in a path; of one that ends in ``.`` or ``..`` that of the folder it stands for."""
+def top_name(path: str) -> bytes:
+    """A path's name as a top-level item: its last; of one that ends in ``.`` or ``..`` that of its folder."""
     name = os.path.basename(path.rstrip("/"))
     if name in ("", ".", ".."):
         name = os.path.basename(os.path.realpath(path))

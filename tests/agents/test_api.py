@@ -22,6 +22,7 @@ import pytest
 import selo
 from selo.agents.errors import SourceFault, TargetExists
 from selo.agents.stop import Stop
+from selo.config.policy import PeerPolicy
 
 DATA = os.urandom(200_000)
 PATIENCE = 20
@@ -155,6 +156,21 @@ def failing():
     """Some data, then an error."""
     yield DATA
     raise ValueError("the sensor died")
+
+
+@pytest.mark.parametrize("into", ["callable", "fifo"])
+def test_security_what_is_handed_on_has_the_limit_of_its_sender(ends, tmp_path, into):
+    """A stream says no length, so it is cut off there: not a byte beyond passes."""
+    got = bytearray()
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    alice = replace(ends.bob["senders"], policy=PeerPolicy(max_bytes=10))
+    target = got.extend if into == "callable" else tmp_path / "fifo"
+    emitted, received = ends.both(iter([b"x" * 11]), target, receiving={"senders": alice})
+    assert isinstance(received, selo.LocalFault) and isinstance(emitted, selo.PeerFault)
+    assert "longer than the 10 bytes" in str(received)
+    assert got + os.read(reader, 100) == b""
+    os.close(reader)
 
 
 @pytest.mark.parametrize(

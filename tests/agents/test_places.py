@@ -12,10 +12,10 @@ import pytest
 
 from selo.agents import events
 from selo.agents.bodies import Offer
-from selo.agents.errors import SinkFault
-from selo.agents.hold import HoldSink
-from selo.agents.places import rules_for, sink_maker, sweep_places
-from selo.agents.sinks import DescriptorSink, FileSink, FolderSink, LimitedSink, Sink
+from selo.agents.direct import DirectSink
+from selo.agents.errors import SinkFault, TargetExists
+from selo.agents.places import _is_empty_file, rules_for, sink_maker, sweep_places
+from selo.agents.sinks import FileSink, FolderSink, Sink
 from selo.agents.storage.base import ResumableSink, StorageRules
 from selo.config.policy import Names, Overwrite, PeerPolicy
 from selo.config.settings import Settings, load_settings
@@ -146,29 +146,86 @@ def test_an_output_takes_one_file_whatever_it_is_called(peer, tmp_path: Path) ->
 @pytest.mark.parametrize("hold", [False, True])
 def test_standard_output_and_devices_are_held_if_that_is_wanted(peer, hold: bool, tmp_path: Path) -> None:
     """What is out of our hands at once can be held back; a file that appears when it is whole need not be."""
-    os.mkfifo(tmp_path / "fifo")
-    for output, kind in (("-", DescriptorSink), ("/dev/null", FileSink), (str(tmp_path / "fifo"), FileSink)):
+    for output in ("-", "/dev/null"):
         sink = sink_maker(settings(receive_output=output, receive_hold=hold))(peer())
-        assert isinstance(sink, HoldSink if hold else kind)
-        if isinstance(sink, HoldSink):
-            sink._spool.close()
+        assert isinstance(sink, DirectSink)
+        sink.open(STREAM_OFFER)
+        assert sink.hands_on != hold
+        sink.discard()
     (tmp_path / "file").touch()
     for name in ("file", "new"):
-        assert isinstance(sink_maker(settings(receive_output=str(tmp_path / name)))(peer()), FileSink)
+        make = sink_maker(settings(receive_output=str(tmp_path / name), receive_hold=hold))
+        assert isinstance(make(peer()), FileSink)
 
 
 @pytest.mark.parametrize("hold", [False, True])
-@pytest.mark.parametrize("output", ["-", "/dev/null"])
-def test_what_is_written_as_it_comes_has_its_limit_too(output: str, hold: bool, peer) -> None:
+@pytest.mark.parametrize("output", ["-", "/dev/null", "fifo"])
+def test_security_what_is_written_as_it_comes_has_its_limit_too(
+    output: str, hold: bool, peer, tmp_path: Path
+) -> None:
     """max_bytes, of the settings or of the peer: it is looked at before what is held back."""
-    make = sink_maker(settings(receive_output=output, receive_hold=hold, receive_max_bytes="10KiB"))
+    os.mkfifo(tmp_path / "fifo")
+    where = str(tmp_path / "fifo") if output == "fifo" else output
+    make = sink_maker(settings(receive_output=where, receive_hold=hold, receive_max_bytes="10KiB"))
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     for limit, alice in ((10_240, peer()), (10, peer(max_bytes=10))):
         sink = make(alice)
-        assert isinstance(sink, LimitedSink)
+        sink.open(STREAM_OFFER)
         with pytest.raises(SinkFault, match=f"{limit:,} bytes"):
             sink.write(bytes(limit + 1))
-        if isinstance(sink._inner, HoldSink):
-            sink._inner._spool.close()
+        sink.discard()
+    os.close(reader)
+
+
+@pytest.mark.parametrize("overwrite", Overwrite)
+def test_security_a_fifo_that_comes_after_the_start_gets_nothing(
+    overwrite: Overwrite, peer, tmp_path: Path
+) -> None:
+    """What --output is, is settled at the start: neither --hold nor a limit is lost by exchanging it."""
+    make = sink_maker(settings(receive_output=str(tmp_path / "out"), receive_hold=True))
+    os.mkfifo(tmp_path / "out")
+    reader = os.open(tmp_path / "out", os.O_RDONLY | os.O_NONBLOCK)
+    sink = make(peer(overwrite=overwrite))
+    with pytest.raises(TargetExists):
+        sink.open(STREAM_OFFER)
+    sink.discard()
+    os.close(reader)
+
+
+def test_what_was_handed_on_is_known_at_the_same_place_only(peer, tmp_path: Path) -> None:
+    """The same output at the same address: elsewhere it may be that nothing of it came."""
+    (tmp_path / "null").symlink_to("/dev/null")
+    usual = {"receive_output": "/dev/null", "receive_bind": "tcp://127.0.0.1:7800"}
+
+    def known(notes: Path | None = tmp_path / "stored", **changed: object) -> bool:
+        sink = sink_maker(settings(**usual | changed), notes=notes)(peer())
+        assert isinstance(sink, DirectSink)
+        held = sink.open(STREAM_OFFER)
+        if held.complete is None:
+            finish(sink, CONTENT)
+        return held.complete is not None
+
+    assert [known(), known()] == [False, True]
+    assert not known(None)
+    assert not known(receive_output=str(tmp_path / "null"))
+    assert not known(receive_bind="tcp://127.0.0.1:7801")
+    assert not known(receive_bind=None, receive_connect="tcp://127.0.0.1:7800")
+    assert not known(resume_window="0")
+    assert known()
+
+
+def test_security_an_emptied_file_has_nothing_of_what_was_handed_on(tmp_path: Path) -> None:
+    """`selo receive - > file` given again: the shell has emptied the file, so all is to come again."""
+    (tmp_path / "file").touch()
+    for data, empty in ((b"", True), (b"x", False)):
+        (tmp_path / "file").write_bytes(data)
+        with (tmp_path / "file").open("ab") as file:
+            assert _is_empty_file(file.fileno()) == empty
+    reader, writer = os.pipe()
+    assert not _is_empty_file(writer)
+    os.close(reader)
+    os.close(writer)
+    assert not _is_empty_file(writer)
 
 
 def test_each_delivery_has_a_sink_of_its_own(peer, tmp_path: Path) -> None:

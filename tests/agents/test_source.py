@@ -164,6 +164,27 @@ def test_what_came_in_between_is_read_the_second_time(top: Path) -> None:
     assert_is_on_disk(taken_apart(read_all(source)), top)
 
 
+def test_what_was_there_at_first_and_did_not_come_is_told(top: Path) -> None:
+    """What moves from a folder that is still to come into one that is through; a new name is no matter."""
+
+    def move(item: Item) -> None:
+        if item.path == b"top/small" and not (top / "a place before").exists():
+            (top / "sub" / "large").rename(top / "a place before")
+            (top / "sub" / "new").touch()
+
+    source = TreeSource([str(top)], on_item=move)
+    total = source.offer.items
+    taken_apart(read_all(source))
+    assert source.gone is not None
+    assert (source.gone.missing, source.gone.total) == (1, total)
+    # All of that is there at the second reading, but for what was moved: its path is not.
+    taken_apart(read_all(source))
+    assert source.gone is not None
+    (top / "sub" / "large").hardlink_to(top / "a place before")
+    taken_apart(read_all(source))
+    assert source.gone is None
+
+
 @pytest.mark.parametrize("sha256", [False, True])
 def test_the_log_holds_the_items(top: Path, sha256: bool) -> None:
     """In the order of the stream, with digests of the files; kept and reported as they are read."""
@@ -497,6 +518,52 @@ def test_a_file_that_grows_is_sent_as_it_was(file: Path, pieces: int) -> None:
     parts = taken_apart(b"".join(change_after(source, pieces, lambda: grow(file))))
     assert parts[b"top/file"][1] == before and file.stat().st_size > len(before)
     assert len(warnings) == 1 and str(file) in warnings[0] and "192 bytes" in warnings[0]
+
+
+def rewrite_and_grow(path: Path) -> None:
+    """Other bytes at its beginning, and more at its end."""
+    with path.open("r+b") as written:
+        written.write(b"other")
+    grow(path)
+
+
+def rewrite_secretly(path: Path) -> None:
+    """Other bytes of the same length, and the time of the last change put back."""
+    before = path.stat()
+    with path.open("r+b") as written:
+        written.write(b"other")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [rewrite_and_grow, rewrite_secretly])
+@pytest.mark.parametrize("pieces", range(3, 6))
+def test_security_a_mixture_of_two_states_is_not_sent(
+    file: Path, change: Callable[[Path], None], pieces: int
+) -> None:
+    """Though it grew as a log does, or its time was put back: what was read of it is not there any more."""
+    source, warnings = TreeSource([str(file.parent)]), []
+    source._warn = warnings.append
+    probe = file.parent.parent / "probe"
+    while not probe.exists() or probe.stat().st_ctime_ns <= file.stat().st_ctime_ns:  # its clock has steps
+        probe.touch()
+    with pytest.raises(SourceFault, match="it changed while") as caught:
+        list(change_after(source, pieces, lambda: change(file)))
+    assert caught.value.source == str(file) and caught.value.hint
+    assert warnings == []
+
+
+@pytest.mark.parametrize("pieces", range(2, 6))
+def test_a_file_that_gets_another_name_or_mode_comes_as_it_is(file: Path, pieces: int) -> None:
+    """Its ctime is another one, its bytes are not; no warning is due."""
+    data, warnings = file.read_bytes(), []
+    source = TreeSource([str(file.parent)], warn=warnings.append)
+
+    def change() -> None:
+        os.link(file, file.parent.parent / "linked")
+        file.chmod(0o600)
+
+    assert taken_apart(b"".join(change_after(source, pieces, change)))[b"top/file"][1] == data
+    assert warnings == []
 
 
 @pytest.mark.parametrize("change", [shrink, empty, rewrite, touch, grow])

@@ -279,6 +279,60 @@ def test_a_file_that_changes_while_it_is_read_fails(
     assert str(file) not in caught.value.for_peer
 
 
+def rewrite_secretly(path: Path) -> None:
+    """Other bytes of the same length, and the time of the last change put back."""
+    before = path.stat()
+    with path.open("r+b") as written:
+        written.write(bytes(byte ^ 1 for byte in path.read_bytes()))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def give_another_mode(path: Path) -> None:
+    path.chmod(0o640 if path.stat().st_mode & 0o777 != 0o640 else 0o600)
+
+
+def give_another_name(path: Path) -> None:
+    os.link(path, path.with_name("linked"))
+    path.rename(path.with_name("renamed"))
+
+
+def read_with(file: Path, blocks_before: int, change: Callable[[Path], None]) -> bytes:
+    """What a file gives that is changed after so many blocks, at another time than it was written."""
+    source = FileSource(file)
+    blocks = source.blocks(50)
+    given = [next(blocks) for _ in range(blocks_before)]
+    wait_for_another_ctime(file)
+    change(file)
+    given.extend(blocks)
+    return b"".join(given)
+
+
+def wait_for_another_ctime(file: Path) -> None:
+    """Until the clock of the file system has moved on: it goes in steps of some milliseconds."""
+    probe = file.with_name("probe")
+    probe.touch()
+    while probe.stat().st_ctime_ns <= file.stat().st_ctime_ns:
+        probe.chmod(0o600)
+    probe.unlink()
+
+
+@pytest.mark.parametrize("blocks_before", range(1, 5))
+def test_security_a_change_whose_time_was_put_back_is_seen(file: Path, blocks_before: int) -> None:
+    """Nobody can put back ctime: a mixture of two states is not sent as one."""
+    with pytest.raises(SourceFault, match="changed"):
+        read_with(file, blocks_before, rewrite_secretly)
+
+
+@pytest.mark.parametrize("change", [give_another_mode, give_another_name, Path.unlink])
+@pytest.mark.parametrize("blocks_before", range(5))
+def test_a_file_that_gets_another_name_or_mode_comes_as_it_is(
+    file: Path, change: Callable[[Path], None], blocks_before: int
+) -> None:
+    """Its ctime is another one, its bytes are not: it is read once more, and taken."""
+    data = file.read_bytes()
+    assert read_with(file, blocks_before, change) == data
+
+
 def test_an_empty_file_that_grows_fails(tmp_path: Path) -> None:
     """Also where there was nothing to read."""
     path = tmp_path / "empty"
@@ -330,6 +384,30 @@ def test_what_is_restartable_gives_the_same_again(
     for _ in range(3):
         for _ in zip(range(blocks), source.blocks(BLOCK), strict=False):
             pass
+        assert read_all(source) == file.read_bytes()
+
+
+@pytest.mark.parametrize("skipped", [0, 7])
+@pytest.mark.parametrize("blocks", range(4))
+def test_security_a_redirected_file_that_shrinks_is_no_whole_one(
+    file: Path, skipped: int, blocks: int
+) -> None:
+    """It gives less than was offered: that is an error and not its end, at whatever moment it happens."""
+    with file.open("rb") as opened:
+        opened.seek(skipped)
+        source = DescriptorSource(os.dup(opened.fileno()), owned=True)
+        reading = source.blocks(BLOCK)
+        given = [next(reading) for _ in range(min(blocks, 2))]
+        os.truncate(file, 2 * BLOCK + skipped + (blocks == 3))
+        with pytest.raises(SourceFault, match=f" {BLOCK - skipped - (blocks == 3)} bytes are missing"):
+            given.extend(reading)
+
+
+def test_a_redirected_file_that_grows_comes_as_far_as_it_goes(file: Path) -> None:
+    """As of a stream its size is information only."""
+    with file.open("rb") as opened:
+        source = DescriptorSource(os.dup(opened.fileno()), owned=True)
+        grow(file)
         assert read_all(source) == file.read_bytes()
 
 

@@ -9,6 +9,7 @@ import pytest
 from blake3 import blake3
 
 from selo.agents.cli.main import main
+from selo.agents.trees.source import TreeSource
 
 
 @pytest.fixture
@@ -99,6 +100,44 @@ def test_a_delivery_that_failed_is_remembered_under_one_name(trusting: Path, tmp
     assert counts == [1, 1, 2, 3, 4, 4]
 
 
+def test_what_arrives_otherwise_is_another_delivery(trusting: Path, tmp_path: Path) -> None:
+    """A link and what it leads to, by their names; other digests; what is left out: no two have one name."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for name in ("folder", "file"):
+        (tmp_path / f"{name} link").symlink_to(name)
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", "tcp://127.0.0.1:1", "--wait", "0s"]
+    several = [
+        ["file"],
+        ["file link"],
+        ["folder"],
+        ["folder link"],
+        ["folder link", "file"],
+        ["folder", "file link"],
+        ["file", "--digest", "sha256"],
+        ["folder", "--exclude", "x"],
+        ["folder", "--ignore-file", "x"],
+        ["folder", "--exclude", "x", "--ignore-file", "x"],
+        ["folder", "--as", "x"],
+    ]
+    for count, words in enumerate(several, start=1):
+        paths = [str(tmp_path / word) if word.startswith("f") else word for word in words]
+        for _ in range(2):
+            assert main([*line, *paths]) == 5
+            assert len(list((trusting / "deliveries").iterdir())) == count, words
+
+
+HERE, ELSEWHERE = "tcp://127.0.0.1:1", "tcp://127.0.0.1:2"
+
+
+def note_stored(home: Path, content: bytes, **said: object) -> None:
+    """As a run leaves it that is killed when the receipt has verified: in the one file that there is."""
+    (remembered,) = (home / "deliveries").iterdir()
+    stored = {"to": HERE, "length": len(content), "blake3": blake3(content).hexdigest()}
+    stored |= {"items": 1, "items_bytes": len(content), "durable": True, **said}
+    remembered.write_text(json.dumps(json.loads(remembered.read_text()) | {"stored": stored}))
+
+
 @pytest.mark.parametrize("receipt", [False, True], ids=["plain", "with --receipt"])
 @pytest.mark.parametrize("changed", [False, True], ids=["as it was", "changed since"])
 def test_what_the_last_run_had_the_receipt_of_is_not_sent_again(
@@ -107,12 +146,10 @@ def test_what_the_last_run_had_the_receipt_of_is_not_sent_again(
     """Nobody is called for the same content, which is no success where a receipt was asked for; once only."""
     file = tmp_path / "file"
     file.write_bytes(b"content")
-    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", "tcp://127.0.0.1:1", "--wait", "0s"]
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--connect", HERE, "--wait", "0s"]
     line += [str(file), *(["--receipt", str(tmp_path / "receipt")] if receipt else [])]
     assert main(line) == 5
-    (remembered,) = (trusting / "deliveries").iterdir()
-    entry = json.loads(remembered.read_text())
-    remembered.write_text(json.dumps(entry | {"length": 7, "blake3": blake3(b"content").hexdigest()}))
+    note_stored(trusting, b"content")
     if changed:
         file.write_bytes(b"another")
     capsys.readouterr()
@@ -121,6 +158,35 @@ def test_what_the_last_run_had_the_receipt_of_is_not_sent_again(
     assert ("bob had stored it before" in told) == (not changed)
     assert ("cannot be had again" in told) == (receipt and not changed)
     assert main(line) == 5
+
+
+@pytest.mark.parametrize("way", ["--connect", "--bind"])
+def test_security_what_was_stored_elsewhere_is_asked_for(trusting: Path, tmp_path: Path, way: str) -> None:
+    """Another place where bob waits may store for another folder: only the first one is taken at its word."""
+    (tmp_path / "file").write_bytes(b"content")
+    line = ["--home", str(trusting), "emit", "--to", "bob", "--wait", "0s", str(tmp_path / "file")]
+    assert main([*line, "--connect", HERE]) == 5
+    note_stored(trusting, b"content")
+    other = ELSEWHERE if way == "--connect" else "tcp://127.0.0.1:0"
+    for _ in range(2):
+        assert main([*line, way, other]) == 5
+    assert main([*line, "--connect", HERE]) == 0
+
+
+def test_a_tree_that_was_stored_has_the_bytes_of_its_items(trusting: Path, tmp_path: Path, capsys) -> None:
+    """As every other report of a delivery: not those of the stream that brought their names as well."""
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "file").write_bytes(b"content")
+    line = ["--json", "--home", str(trusting), "emit", "--to", "bob", "--connect", HERE, "--wait", "0s"]
+    line.append(str(tmp_path / "top"))
+    assert main(line) == 5
+    stream = b"".join(TreeSource([str(tmp_path / "top")]).blocks(1 << 20))
+    note_stored(trusting, stream, items=2, items_bytes=7)
+    capsys.readouterr()
+    assert main(line) == 0
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (event,) = (event for event in said if event["event"] == "delivered")
+    assert (event["bytes"], event["items"], event["durable"], event["earlier"]) == (7, 2, True, True)
 
 
 def test_a_receipt_that_has_no_place_is_told_at_once(trusting: Path, tmp_path: Path, capsys) -> None:
