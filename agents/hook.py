@@ -22,6 +22,9 @@ CANNOT_RUN: Final = 127
 
 _STANDARD_ERROR: Final = 2
 
+_LOOK: Final = 0.2
+"""Seconds between two calls of ``on_wait``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
@@ -76,33 +79,40 @@ class Hook:
         self._ended = ended
         self._queue: SimpleQueue[Arrived | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._dropping = False
+        self._waiting: list[Arrived] = []
 
     @property
     def command(self) -> str:
         """The program's name, as it was given."""
         return self._words[0]
 
+    @property
+    def waiting(self) -> list[Arrived]:
+        """The deliveries for which the command has not ended, in order; the first may be running."""
+        return list(self._waiting)
+
     def run(self, arrived: Arrived) -> None:
         """Run the command for this delivery, after those for the ones before; returns at once."""
+        self._waiting.append(arrived)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="selo-hook", daemon=True)
             self._thread.start()
         self._queue.put(arrived)
 
-    def close(self, *, drop: bool = False) -> None:
-        """Wait until the command has run for each delivery; ``drop``: only until this one has ended."""
-        self._dropping = drop
+    def close(self, on_wait: Callable[[], None] = lambda: None) -> None:
+        """Wait until the command has run for each delivery; meanwhile ``on_wait`` is called now and then."""
         if self._thread is not None:
             self._queue.put(None)
-            self._thread.join()
+            while self._thread.is_alive():
+                on_wait()
+                self._thread.join(_LOOK)
             self._thread = None
 
     def _work(self) -> None:
         while (arrived := self._queue.get()) is not None:
-            if self._dropping:
-                continue
-            self._ended(arrived, *self._run(arrived))
+            status, words = self._run(arrived)
+            self._waiting.remove(arrived)
+            self._ended(arrived, status, words)
 
     def _run(self, arrived: Arrived) -> tuple[int, str]:
         try:

@@ -43,6 +43,11 @@ class Stop:
         for wake in tuple(self._wakers):
             wake()
 
+    @property
+    def requested(self) -> bool:
+        """Whether the end was asked for."""
+        return self._signal_number is not None
+
     def check(self) -> None:
         """Raise if the end was asked for.
 

@@ -15,13 +15,13 @@ from selo.agents.meeting import Terms
 from selo.agents.places import sink_maker, sweep_places
 from selo.agents.receiver import Receiver
 from selo.agents.routes import meeting
-from selo.agents.stop import stop_on_signals
+from selo.agents.stop import Stop, stop_on_signals
 from selo.config.catalogue import STANDARD_OUTPUT
 from selo.config.senders import Senders
 from selo.config.settings import Settings
 from selo.config.trust import TrustStore
 from selo.crypto.suites import suite_by_name
-from selo.errors import Interrupted, LocalFault
+from selo.errors import LocalFault
 
 
 def run(_arguments: Namespace, context: Context) -> int:
@@ -38,9 +38,9 @@ def run(_arguments: Namespace, context: Context) -> int:
     peers = list({peer.name: peer for peer in senders().values()}.values())
     sweep_places(settings, peers)
     narrator = Narrator(context, goes_on=settings.receive_forever)
-    hook = _Hook(context)
-    hook.warn_early()
     with stop_on_signals() as stop:
+        hook = _Hook(context, stop)
+        hook.warn_early()
         terms = Terms(
             settings=settings,
             stop=stop,
@@ -52,7 +52,7 @@ def run(_arguments: Namespace, context: Context) -> int:
             receiver = Receiver(
                 identity=identity,
                 senders=senders,
-                make_sink=sink_maker(settings, narrator),
+                make_sink=sink_maker(settings, narrator, context.home.stored_folder),
                 terms=terms,
                 on_stored=hook.run,
             )
@@ -65,21 +65,24 @@ def run(_arguments: Namespace, context: Context) -> int:
             ) as place:
                 if settings.receive_forever:
                     receiver.serve(place)
-                receiver.run(place)
-        except Interrupted:
-            hook.close(drop=True)
-            raise
+                delivered = receiver.run(place)
         finally:
-            hook.close(drop=False)
+            hook.close()
             narrator.close()
+    if delivered.earlier and not delivered.places:
+        # Whoever reads from here reads nothing, and must not go on as if that were the delivery.
+        context.warn("an earlier run had handed it on; this one wrote nothing")
+        return LocalFault.exit_status
     return LocalFault.exit_status if hook.failed else 0
 
 
 class _Hook:
     """The command of --exec, where there is one, and whether it has failed."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, stop: Stop) -> None:
         self._context = context
+        self._stop = stop
+        self._told = False
         command = context.settings.receive_exec
         self._hook = Hook(command, ended=self._ended) if command is not None else None
         self.failed = False
@@ -93,10 +96,21 @@ class _Hook:
         if self._hook is not None and shutil.which(self._hook.command) is None:
             self._context.warn(f"--exec: there is no command {self._hook.command}")
 
-    def close(self, *, drop: bool) -> None:
-        """Wait for what runs; ``drop``: and for nothing that has not begun."""
+    def close(self) -> None:
+        """Wait until it has run for every delivery that is stored: nobody else knows for which it has not."""
         if self._hook is not None:
-            self._hook.close(drop=drop)
+            self._hook.close(self._say_what_is_waited_for)
+
+    def _say_what_is_waited_for(self) -> None:
+        """Once, to somebody who wants the end; a second signal would leave these out."""
+        if self._hook is None or self._told or not self._stop.requested:
+            return
+        self._told = True
+        left = ", ".join(
+            f"{each.id} ({each.target or each.name or each.kind})" for each in self._hook.waiting
+        )
+        if left:
+            self._context.warn(f"--exec is still to end for {left}; a second signal ends it all at once")
 
     def _ended(self, arrived: Arrived, status: int, words: str) -> None:
         if status != 0:

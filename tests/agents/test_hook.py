@@ -215,24 +215,22 @@ def test_without_a_delivery_nothing_runs(ends):
     assert ends == []
 
 
-def test_what_has_not_begun_is_dropped_where_nobody_waits_for_it(ends, tmp_path):
-    """After Ctrl-C only the command that runs is waited for; the next delivery's is not begun."""
-    started, go_on = tmp_path / "started", tmp_path / "go on"
-    code = (
-        "import os, sys, time\n"
-        "open(sys.argv[1], 'a').close()\n"
-        "while not os.path.exists(sys.argv[2]): time.sleep(0.01)"
-    )
-    hook = Hook(python(code, str(started), str(go_on)), ended=lambda *end: ends.append(end))
+def test_what_is_waited_for_is_known(ends, tmp_path):
+    """All that were queued, less those whose command has ended; `close` lets its caller look meanwhile."""
+    for number in range(3):
+        os.mkfifo(tmp_path / str(number))
+    code = "import os, sys; open(sys.argv[1] + os.environ['SELO_DELIVERY_ITEMS']).read()"
+    hook = Hook(python(code, f"{tmp_path}/"), ended=lambda *end: ends.append(end))
     for number in range(3):
         hook.run(replace(ARRIVED, items=number))
-    while not started.exists():
-        pass
-    closing = threading.Thread(target=lambda: hook.close(drop=True))
-    closing.start()
-    while not hook._dropping:
-        pass
-    go_on.touch()
-    closing.join(20)
-    assert not closing.is_alive()
-    assert [arrived.items for arrived, _, _ in ends] == [0]
+    seen = []
+
+    def look():
+        left = [each.items for each in hook.waiting]
+        if left and left not in seen:
+            seen.append(left)
+            (tmp_path / str(left[0])).write_bytes(b"")  # waits for the command to read it
+
+    hook.close(look)
+    assert seen == [[0, 1, 2], [1, 2], [2]]
+    assert hook.waiting == []

@@ -131,6 +131,26 @@ def test_a_hook_is_waited_for(receive, emit, inbox: Path, parcel, tmp_path: Path
     assert (tmp_path / "ran").exists()
 
 
+def test_after_a_signal_it_runs_for_all_that_is_stored(receive, emit, inbox: Path, parcel, tmp_path) -> None:
+    """A service that is stopped says for which deliveries it waits, and none is left out."""
+    for name in ("one", "two"):
+        os.mkfifo(tmp_path / f"gate-{name}")
+    line = "read line < $0/gate-$SELO_DELIVERY_NAME; echo $SELO_DELIVERY_ID >> $0/ran"
+    hook = f"sh -c '{line}' {tmp_path}"
+    service = receive("--into", inbox, "--forever", "--exec", hook)
+    ids = []
+    for name in ("one", "two"):
+        assert emit(service, parcel(name)).end() == 0
+        ids.append(service.wait_for("delivered")["delivery"])
+    service.kill(signal.SIGTERM)
+    warning = service.wait_for("warning")["message"]
+    assert all(f"{each} ({inbox / name})" in warning for each, name in zip(ids, ("one", "two"), strict=True))
+    for name in ("one", "two"):
+        (tmp_path / f"gate-{name}").write_text("go\n")
+    assert service.end() == 143
+    assert (tmp_path / "ran").read_text().split() == ids
+
+
 def test_what_a_hook_writes_stays_out_of_the_data(receive, emit, tmp_path: Path, parcel) -> None:
     """With the stream on standard output, a hook that talks does not get into it."""
     file = parcel("file")
