@@ -34,7 +34,7 @@ from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.items import ItemLog
 from selo.crypto.limits import DELIVERY_LENGTH
 from selo.crypto.receipts import Attestation, Statement
-from selo.errors import Interrupted, SeloError, SessionError, UnreachableError
+from selo.errors import Interrupted, SeloError, SessionError, TrustError, UnreachableError
 from selo.transport.base import Leg
 
 
@@ -62,7 +62,9 @@ class Emitter:
             TrustError: the other side is not the peer, or the peer does not trust us.
             UnreachableError: there was no session within ``settings.emit_wait`` seconds.
             SourceFault, PeerFault: one side's file or disk failed; the other was told.
-            SessionError: the session was cut or tampered with, and not taken up within ``retry_for`` seconds.
+            SessionError: the session was cut or tampered with, and not taken up within ``retry_for`` seconds;
+                or, whatever else ended it, all was sent before and the Receiver may have stored it.
+            NamesGone: a tree is stored, without something that was there when it was begun.
             FileFault: stored, but the receipt could not be written; the same delivery again gets another.
             Interrupted: the stop was requested; the Receiver was told.
         """
@@ -75,6 +77,9 @@ class Emitter:
         finally:
             errand.reader.cancel()
         self.terms.report(delivered)
+        if isinstance(self.source, TreeSource) and self.source.gone is not None:
+            self.terms.report(events.Failed.of(self.source.gone))
+            raise self.source.gone
         return delivered
 
 
@@ -113,20 +118,34 @@ class _Errand:
 
     def run(self, meeting: Meeting) -> events.Delivered:
         """Sessions, until one of them ends with the receipt."""
+        try:
+            return self._sessions(meeting)
+        except DeliveryCut:
+            raise
+        except Interrupted as error:
+            if self._outgoing is not None:
+                error.hint = "\n".join(filter(None, (self._what_was_sent, self._how_to_go_on)))
+            raise
+        except SeloError as error:
+            if self._sent_whole is None:
+                raise
+            raise self._cut(error) from error
+
+    def _sessions(self, meeting: Meeting) -> events.Delivered:
         while True:
             leg, established = self._meet(meeting)
             try:
                 return self._session(leg, established)
-            except SessionError as error:
+            except Interrupted:
                 self._note_acknowledged()
+                raise
+            except SessionError as error:
+                got_on = self._note_acknowledged()
                 if self._settings.retry_for == 0 or not may_be_taken_up(error):
                     raise self._cut(error) from error
-                self._outage.lost(error, self._acknowledged)
+                self._outage.lost(error, got_on=got_on)
                 if self._outage.over:
                     raise self._cut(error, tried=self._settings.retry_for or 0.0) from error
-            except Interrupted as error:
-                error.hint = self._how_to_go_on
-                raise
             finally:
                 leg.close()
             self._terms.report(events.Lost(str(self._outage.cause), self._outage.left))
@@ -144,7 +163,7 @@ class _Errand:
             except (RefusedByPeer, WrongListener):
                 if self._outage.over:
                     raise
-                self._outage.lost(cause, self._acknowledged)
+                self._outage.lost(cause, got_on=False)
                 self._terms.stop.sleep(self._outage.pause)
             except (UnreachableError, SessionError) as error:
                 raise self._cut(cause, tried=self._settings.retry_for or 0.0) from error
@@ -196,15 +215,17 @@ class _Errand:
         if answer.held:
             self._terms.report(events.Resumed(place, answer.held, answer.complete))
 
-    def _note_acknowledged(self) -> None:
+    def _note_acknowledged(self) -> bool:
+        """Take in how far the session came that has just ended; whether the delivery got on in it."""
         outgoing = self._outgoing
         if outgoing is None:
-            return
+            return False
         self._records += outgoing.window.sent_records
         if outgoing.acknowledged is not None:
             self._acknowledged = outgoing.acknowledged
         if outgoing.finished_sending:
             self._sent_whole = self.reader.length
+        return outgoing.window.acknowledged_bytes > 0
 
     def _cut(self, error: SeloError, *, tried: float = 0.0) -> DeliveryCut:
         # Once all was sent it may have been stored, whatever became of the sessions after that.
@@ -212,13 +233,22 @@ class _Errand:
         done = self._acknowledged if self._sent_whole is None else self._sent_whole
         cut = DeliveryCut("Emitter", error, done, outcome_unknown=unknown, tried=tried)
         cut.hint = self._how_to_go_on
+        if isinstance(error, TrustError):
+            cut.hint = f"{error.hint}\n{cut.hint}"
         return cut
 
     @property
+    def _what_was_sent(self) -> str:
+        if self._sent_whole is None:
+            return ""
+        return f"all {self._sent_whole:,} bytes were sent before: the Receiver may have stored them"
+
+    @property
     def _how_to_go_on(self) -> str:
-        """What a person can do after a cut; nothing where the source cannot be read by another process."""
-        named = self._emitter.delivery is not None and self._emitter.source.restartable
-        return "the same command goes on where this one stopped, once a Receiver waits there" if named else ""
+        """What a person can do after a cut; little where the source cannot be read by another process."""
+        if self._emitter.delivery is not None and self._emitter.source.restartable:
+            return "the same command goes on where this one stopped, once a Receiver waits there"
+        return "look there before sending again" if self._sent_whole is not None else ""
 
     # The receipt
 
@@ -261,6 +291,7 @@ class _Errand:
 
     def _keep_receipt(self) -> None:
         """Before the Receiver hears that we have it, and forgets the delivery."""
+        self._sent_whole = None  # what became of it is known now
         if self._emitter.receipt is not None:
             self._emitter.receipt.write()
         assert self._statement is not None

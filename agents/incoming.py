@@ -49,6 +49,7 @@ class Incoming:
         self._records_before = 0
         self._answer_seq = 0
         self._receipt_seq: int | None = None
+        self._receipt_waits = False
         self.offer: Offer | None = None
         self.totals: Totals | None = None
         self.window = ReceiveWindow(limits)
@@ -56,13 +57,11 @@ class Incoming:
 
     @property
     def must_finish(self) -> bool:
-        """Whether FINAL verified: the delivery is whole, and all that is left to do is to store it."""
-        return self.totals is not None and self._receipt_seq is None
+        """Whether FINAL verified, and what is left to do is ours: to store it, and to hand the RECEIPT over.
 
-    @property
-    def receipted(self) -> bool:
-        """Whether the RECEIPT was sealed."""
-        return self._receipt_seq is not None
+        Not to wait until an Emitter that does not read makes room for it.
+        """
+        return self.totals is not None and self._receipt_seq is None and not self._receipt_waits
 
     def advance(self, session: Session) -> bool:
         """See ``Handler.advance``."""
@@ -82,6 +81,8 @@ class Incoming:
         elif self.totals is not None and writer.stored is not None:
             self._receipt(session, writer.stored)
         elif self._place is not None:
+            if self.totals is not None and session.is_stopping:
+                writer.hurry()
             self._acknowledge(session, writer)
         return False
 
@@ -93,10 +94,13 @@ class Incoming:
 
     def _receipt(self, session: Session, stored: Summary) -> None:
         assert self.offer is not None and self.totals is not None
-        if self._receipt_seq is not None or not session.can_send:
+        if self._receipt_seq is not None:
             return
         if self.totals.digest != stored.blake3:
             raise DigestMismatch
+        self._receipt_waits = not session.can_send
+        if self._receipt_waits:
+            return
         session.send(RecordType.DATA, self._attest(self.offer, stored))
         self._receipt_seq = session.next_seq
         session.send(RecordType.RECEIPT, session.receipt(stored.blake3))

@@ -106,8 +106,8 @@ class Intakes:
         return over
 
     @property
-    def any_cut(self) -> bool:
-        """Whether one is held."""
+    def any_held(self) -> bool:
+        """Whether one waits for its next session: it was cut, or it is stored and may lack its receipt."""
         return any(intake.expires < float("inf") for intake in self._held.values())
 
     @property

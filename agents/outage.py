@@ -42,15 +42,17 @@ class Outage:
         self._clock = clock
         self._since: float | None = None
         self._tries = 0
-        self._done = -1
         self.cause: SeloError | None = None
         """Why the last session was lost; None before the first loss."""
 
-    def lost(self, cause: SeloError, done: int) -> None:
-        """A session was lost when ``done`` bytes of the delivery were acknowledged."""
+    def lost(self, cause: SeloError, *, got_on: bool) -> None:
+        """A session was lost; ``got_on``: bytes were acknowledged beyond the place from which it went on.
+
+        That place may be before what earlier sessions had reached: a Receiver can lose what it acknowledged.
+        """
         self.cause = cause
-        if done > self._done:
-            self._since, self._tries, self._done = self._clock(), 0, done
+        if got_on or self._since is None:
+            self._since, self._tries = self._clock(), 0
         self._tries += 1
 
     @property

@@ -13,7 +13,7 @@ from selo.agents.bodies import Answer, Mark
 from selo.agents.content import ContentHash
 from selo.agents.errors import InternalFault, StreamLost
 from selo.agents.outbox import Outbox
-from selo.agents.rate import Throttle
+from selo.agents.rate import BURST, Throttle
 from selo.agents.sources import Block, Source
 from selo.errors import SeloError
 
@@ -51,6 +51,8 @@ class Reader:
         self.wake = wake
         self._source = source
         self._block_size = max(record_size, SMALLEST_BLOCK // record_size * record_size)
+        if rate is not None:  # or a slow delivery would be silent for many seconds, and then burst
+            self._block_size = min(self._block_size, max(1, int(rate * BURST)))
         self._capacity = capacity
         self._sha256 = sha256
         self._condition = threading.Condition()
@@ -75,8 +77,6 @@ class Reader:
                 self._condition.notify()
                 return
             if self._thread is not None and not self._source.restartable:
-                if self._place is None:  # nothing was sent yet
-                    return
                 raise StreamLost(self._outbox.base, answer.held)
         if self._source.restartable:
             self._start(answer.marks, complete=answer.complete)

@@ -42,8 +42,9 @@ MakeSink = Callable[[Peer], Sink]
 class Receiver:
     """Takes deliveries of ``senders``: asked at every handshake, it says who may deliver, by fingerprint.
 
-    ``on_stored`` is called once for each delivery, when it is stored. ``now`` is the clock that receipts show
-    (seconds since 1970).
+    ``on_stored`` is called for each delivery when it is stored; and once more by another process that finds
+    it stored and is to send the receipt, for it cannot know whether that was done. ``now`` is the clock that
+    receipts show (seconds since 1970).
     """
 
     identity: Identity
@@ -135,9 +136,11 @@ class Service:
         self._receiver = receiver
         self._terms = receiver.terms
         self._settings = receiver.terms.settings
-        self._alone = alone
-        self._senders: Mapping[bytes, Peer] = {}
+        self.alone = alone
+        self._senders = receiver.senders()
         self.intakes = Intakes(self._settings.resume_window)
+        self.told: set[bytes] = set()
+        """Deliveries for which ``on_stored`` was called, while they may be found stored again."""
 
     def serve(self, meeting: Meeting, wait: float | None) -> events.Delivered:
         """Take one session's delivery, or the rest of one.
@@ -171,7 +174,7 @@ class Service:
                 raise RefusedByPolicy(peer.name, rule)
             return Writer(self._receiver.make_sink(peer), wake=wake, rate=policy.rate)
 
-        return self.intakes.claim(peer.name, offer, begin, wake, alone=self._alone)
+        return self.intakes.claim(peer.name, offer, begin, wake, alone=self.alone)
 
     def _part(self, wait: float | None) -> Part:
         return Part(

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from selo.agents import events
-from selo.agents.bodies import Answer, Offer
+from selo.agents.bodies import AbortCode, Answer, Kind, Offer
 from selo.agents.content import Summary
 from selo.agents.errors import (
     BeginAnew,
@@ -23,11 +23,11 @@ from selo.agents.intake import Intake
 from selo.agents.meeting_errors import OnlyStrangersCame
 from selo.agents.outage import may_be_taken_up
 from selo.agents.receipting import statement_of
-from selo.agents.session import Session
+from selo.agents.session import Session, abort_for
 from selo.agents.writer import Writer
 from selo.config.trust import Peer
 from selo.crypto import receipts
-from selo.crypto.handshake import Established
+from selo.crypto.handshake import Established, Role
 from selo.errors import Interrupted, LocalFault, PeerFault, SeloError, SessionError, UnreachableError
 from selo.transport.base import Leg
 
@@ -113,7 +113,7 @@ class Reception:
             raise
         intake = self._require_intake()
         delivered = self._announce(intake, "sent")
-        intake.writer.forget()
+        self._forget(intake)
         # An Emitter that is killed before it has noted its receipt comes again: no second copy for it.
         self._service.intakes.hold(intake)
         return delivered
@@ -150,19 +150,19 @@ class Reception:
         if intake is None:
             self._never_began(error)
         whole = self._incoming.totals is not None and not isinstance(error, DigestMismatch)
-        if whole and (isinstance(error, SessionError | PeerFault) or self._incoming.receipted):
+        if whole and (isinstance(error, SessionError | PeerFault) or intake.writer.stored is not None):
             # After the FINAL the data is whole and authentic, whatever becomes of the link and the Emitter.
             return self._store_unasked(intake, error)
         if intake.announced and not isinstance(error, BeginAnew | DigestMismatch):
             return self._store_unasked(intake, error)  # in an earlier session
         if isinstance(error, BeginAnew):
-            intake.writer.forget()
+            self._forget(intake)
             self._service.intakes.done(intake)
             raise error
         if self._settings.resume_window and may_be_taken_up(error):
             self._service.intakes.hold(intake)
             raise self._unfinished(error, None) from error
-        if isinstance(error, PeerInterrupted | Interrupted | PeerFault) and self._settings.resume_window:
+        if self._settings.resume_window and self._can_come_again(intake.offer, error):
             intake.writer.suspend()
         else:
             intake.writer.cancel()
@@ -174,12 +174,20 @@ class Reception:
             raise DeliveryCut("Receiver", error, intake.writer.handed_on, kept=kept) from error
         raise error
 
+    @staticmethod
+    def _can_come_again(offer: Offer, error: SeloError) -> bool:
+        """Whether the Emitter may bring the rest, although it ends now: a stream is over with its process."""
+        if offer.kind is Kind.STREAM:
+            return abort_for(error, Role.EMITTER).code is AbortCode.LATER
+        return isinstance(error, PeerInterrupted | Interrupted | PeerFault)
+
     def _never_began(self, error: SeloError) -> NoReturn:
         """There was no delivery in this session, or none that is taken: that ends none that is held."""
         if isinstance(error, Interrupted | HeldForAnother):
             raise error
         unheard = may_be_taken_up(error) or isinstance(error, OpenMissing)
-        if self._settings.resume_window and (unheard or self._service.intakes.any_cut):
+        waits = self._service.alone and self._service.intakes.any_held
+        if self._settings.resume_window and (unheard or waits):
             self._terms.report(events.Lost(str(error), self._service.intakes.left))
             raise Unbegun(error) from error
         if isinstance(error, SessionError):
@@ -193,6 +201,7 @@ class Reception:
             raise writer.failure or error from error
         totals, stored = self._incoming.totals, writer.stored
         if totals is not None and stored is not None and totals.digest != stored.blake3:
+            self._service.intakes.done(intake)
             raise DigestMismatch
         delivered = self._announce(intake, "not sent")
         if self._settings.resume_window and may_be_taken_up(error):
@@ -231,22 +240,34 @@ class Reception:
             durable=stored.durable,
         )
         self._terms.report(delivered)
-        if not intake.announced and not writer.found_stored:
+        if not intake.announced:
             intake.announced = True
-            self._receiver.on_stored(
-                Arrived(
-                    peer=self._peer.name,
-                    fingerprint=self._established.peer.fingerprint.hex(),
-                    kind=offer.kind.name.lower(),
-                    name=offer.name,
-                    target=writer.target,
-                    bytes=stored.items_bytes,
-                    items=stored.items,
-                    blake3=stored.blake3.hex(),
-                    id=offer.delivery.hex(),
-                )
-            )
+            self._tell_stored(intake, offer, stored)
         return delivered
+
+    def _tell_stored(self, intake: Intake, offer: Offer, stored: Summary) -> None:
+        writer, told, delivery = intake.writer, self._service.told, intake.offer.delivery
+        if writer.found_stored and delivery in told:
+            return
+        told.add(delivery)
+        self._receiver.on_stored(
+            Arrived(
+                peer=self._peer.name,
+                fingerprint=self._established.peer.fingerprint.hex(),
+                kind=offer.kind.name.lower(),
+                name=offer.name,
+                target=writer.target,
+                bytes=stored.items_bytes,
+                items=stored.items,
+                blake3=stored.blake3.hex(),
+                id=offer.delivery.hex(),
+            )
+        )
+
+    def _forget(self, intake: Intake) -> None:
+        """Nobody can find it stored any more."""
+        intake.writer.forget()
+        self._service.told.discard(intake.offer.delivery)
 
     def _require_intake(self) -> Intake:
         assert self._intake is not None

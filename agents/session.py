@@ -111,6 +111,11 @@ class Session:
         """Whether a record would leave at once."""
         return not self._unsent
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was requested, which the handler may still have reason to put off."""
+        return self._stop.requested
+
     def send(self, kind: RecordType, plaintext: bytes | memoryview = b"") -> None:
         """Seal one record in place in its frame, and hand it to the transport or line it up."""
         frame = new_record_frame(len(plaintext))

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from selo.agents.bodies import Answer, Mark, Offer
+from selo.agents.bodies import Answer, Kind, Mark, Offer
 from selo.agents.content import ContentHash, Summary
 from selo.agents.errors import CannotBeginAnew, DigestMismatch, InternalFault, PeerMisbehaved
 from selo.agents.listing import whole_as_item
@@ -21,6 +21,7 @@ from selo.agents.reader import JOIN_SECONDS
 from selo.agents.sinks import Sink
 from selo.agents.sources import Block
 from selo.agents.storage.base import Held, ResumableSink
+from selo.agents.storage.handles import NotOnDisk
 from selo.errors import SeloError
 
 JOIN_BELOW = 1 << 14
@@ -42,6 +43,8 @@ class Writer:
         self._ended = False
         self._cancelled = False
         self._suspending = False
+        self._hurried = False
+        self._repeatable = False
         self._resumable: ResumableSink | None = None
         self._held: Held | None = None
         self._content = ContentHash()
@@ -111,8 +114,15 @@ class Writer:
         """Whether what was written can be taken up by another process."""
         return self.failure is None and self._resumable is not None and self._resumable.keeps
 
+    def hurry(self) -> None:
+        """Write what is here without regard to the rate: it would slow down nobody but us."""
+        with self._condition:
+            self._hurried = True
+            self._condition.notify_all()
+
     def wait(self) -> bool:
         """Wait until the sink has committed or failed, however long a disk takes; whether it committed."""
+        self.hurry()
         if self._thread is not None:
             self._thread.join()
         return self.stored is not None
@@ -169,7 +179,7 @@ class Writer:
 
     def _let_go(self) -> None:
         """Not stored: what was asked to be left is, and what a disk had no more room for; all else goes."""
-        left = self._suspending if self.failure is None else _is_full(self.failure)
+        left = self._suspending if self.failure is None else self._repeatable and _is_full(self.failure)
         if left and self._resumable is not None:
             with suppress(Exception):  # it is left as it is
                 self._resumable.suspend()
@@ -183,6 +193,7 @@ class Writer:
 
     def _open(self, offer: Offer) -> None:
         self._content = ContentHash(sha256=offer.sha256)
+        self._repeatable = offer.kind is not Kind.STREAM
         self._held = self._sink.open(offer)
         if self._held is not None and isinstance(self._sink, ResumableSink):
             self._resumable = self._sink
@@ -275,13 +286,18 @@ class Writer:
 
     def _sleep(self, seconds: float) -> None:
         with self._condition:
-            self._condition.wait_for(lambda: self._cancelled or self._suspending, seconds)
+            self._condition.wait_for(lambda: self._cancelled or self._suspending or self._hurried, seconds)
 
 
 def _is_full(failure: SeloError) -> bool:
-    """Whether it can be mended by making room: then it would be a pity for what came."""
+    """Whether it can be mended by making room: then it would be a pity for what came.
+
+    Not where that was said by a sync: of what came before, something is lost, and it is not known what.
+    """
     cause = failure.__cause__
-    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not isinstance(cause, OSError) or isinstance(cause, NotOnDisk):
+        return False
+    return cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_place(answer: Answer, place: int) -> None:

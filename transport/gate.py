@@ -25,6 +25,7 @@ BUSY = "came while another peer was here"
 NO_GOOD_TICKET = "showed no good admission ticket"
 OTHER_PROGRAM = "does not speak Selo's transport"
 LEFT = "left, or said nothing, before showing an admission ticket"
+STALLED = "showed an admission ticket, and nothing more in time"
 
 LOCAL_PROCESS = "a process of this machine"
 UNKNOWN = "an unknown address"
@@ -149,6 +150,8 @@ class Place:
         host = self._hosts.pop(descriptor, UNKNOWN)
         # The I/O thread says why a handshake failed immediately before it says who is gone.
         reason, self._failed = self._failed, None
+        if self._closed and host == self.peer_address:
+            return  # it was we who ended it, and that is told
         if self._lost(descriptor):
             self.changed()
         elif reason != LEFT and host in self._turned_away:

@@ -15,7 +15,7 @@ from selo.errors import MisuseError
 from selo.transport.address import HostUnknown, IpcAddress, TcpAddress, binding_address
 from selo.transport.base import BindFailed, Gate, Refusal
 from selo.transport.descriptors import DescriptorsExhausted, require_descriptors
-from selo.transport.gate import GateKeeper, Place
+from selo.transport.gate import STALLED, GateKeeper, Place
 from selo.transport.ipc_folder import IpcClaim
 from selo.transport.pair_leg import MAX_AHEAD, PairLeg, Socket, prepare_context, prepare_socket, ready_events
 from selo.transport.waker import Waker
@@ -165,6 +165,7 @@ class PairListener:
         socket, place = self._open
         if not place.usable:
             if self._patience(time.monotonic()) <= 0:
+                self._keeper.refusals.add(place.peer_address, STALLED)
                 self._retire()
                 self._bind_place(retry_seconds=_REBIND_SECONDS)
             return None

@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As of argparse, which reads one run of operands only unless it is asked otherwise."""
         if not self.mixes or "--" in (args or ()):  # what follows `--` it would take for options then
             return super().parse_known_args(args, namespace)

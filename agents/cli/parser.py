@@ -38,6 +38,7 @@ def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
         BadCommandLine: it cannot be meant.
         SystemExit: --help or --version was asked for and answered.
     """
+    arguments: argparse.Namespace
     arguments, unknown = make_parser().parse_known_args(argv)
     if unknown:
         options = [word for word in unknown if word.startswith("-")]  # their values are not to blame

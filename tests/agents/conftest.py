@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from selo.agents.stop import Stop
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
 from selo.crypto.handshake import Established, Role
-from selo.crypto.identity import Identity
+from selo.crypto.identity import Identity, PublicIdentity
 from selo.crypto.suites import CLASSIC
 from selo.errors import Interrupted, SeloError
 from selo.transport import PipeLeg, memory_pair, pipe_pair
@@ -314,19 +315,39 @@ def _play_emitter(leg: Leg, identity: Identity, parties: Parties, settings: Sett
 
 @pytest.fixture
 def emit_to_rogue(parties: Parties, settings: Settings) -> Callable[..., Side]:
-    """Run a real Emitter against a Receiver that plays a script in each of its sessions."""
+    """Run a real Emitter against a Receiver that plays a script in each of its sessions.
 
-    def run(source: Source, *scripts: Script, settings: Settings = settings) -> Side:
+    Once all are played, connecting fails with what ``afterwards`` makes. ``options`` are the Emitter's.
+    """
+
+    def run(
+        source: Source,
+        *scripts: Script,
+        settings: Settings = settings,
+        afterwards: Callable[[Side], SeloError] | None = None,
+        on_side: Callable[[Side], None] = lambda _side: None,
+        **options: Any,
+    ) -> Side:
         exchange, side = Exchange(), Side()
+        on_side(side)
         bob = Peer("bob", may_send=False, identity=parties.receiver.public)
-        emitter = Emitter(identity=parties.emitter, peer=bob, source=source, terms=side.terms(settings))
-        meeting = Connecting("memory:", bob, exchange.dial)
+        emitter = Emitter(
+            identity=parties.emitter, peer=bob, source=source, terms=side.terms(settings), **options
+        )
+
+        def dial(identity: PublicIdentity, attempt: int) -> Leg:
+            if afterwards is not None and len(exchange.cables) == len(scripts):
+                raise afterwards(side)
+            return exchange.dial(identity, attempt)
+
+        meeting = Connecting("memory:", bob, dial)
         thread = _start(side, lambda: emitter.run(meeting), lambda: None)
         for script in scripts:
             leg = exchange.accept(PATIENCE)
             assert leg is not None, "the Emitter did not come again"
             _play_receiver(leg, parties, settings, script)
-        exchange.close()
+        if afterwards is None:
+            exchange.close()
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the Emitter hangs"
         return side

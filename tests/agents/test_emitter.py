@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,13 +13,19 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from selo.agents import emitter as emitter_module
 from selo.agents import events
-from selo.agents.errors import DeliveryCut, PeerFailed, SourceFault
+from selo.agents.bodies import Abort, AbortCode, Ack, Answer, Mark
+from selo.agents.errors import DeliveryCut, PeerFailed, PeerLost, SourceFault, StreamLost
 from selo.agents.meeting_errors import NotReached, RefusedByPeer, WrongListener
+from selo.agents.outage import Outage
 from selo.agents.sinks import CallableSink, FolderSink
 from selo.agents.sources import BytesSource, FileSource, IterableSource
 from selo.config.settings import Settings
-from selo.errors import Interrupted
+from selo.crypto.records import RecordType
+from selo.errors import Interrupted, LocalFault
+from selo.transport.base import ConnectFailed
+from tests.agents.rogue import Rogue
 
 RECORD = 1 << 16
 
@@ -280,3 +287,184 @@ def test_security_a_link_that_is_cut_again_and_again_changes_nothing(
     assert cut.arrived == SMALL
     assert cut.sessions > 4
     assert len(cut.run.stored) == 1
+
+
+# All was sent, and no receipt came
+
+
+def brief(settings: Settings) -> Settings:
+    """Small records one by one, and an end that is soon."""
+    return replace(settings, record_size=CHUNK, window_records=1, retry_for=0.2, retry_min=0.001)
+
+
+def take_all(rogue: Rogue) -> None:
+    """All of it, acknowledged; and gone."""
+    rogue.welcome()
+    while (record := rogue.receive()).type is RecordType.DATA:
+        rogue.send(RecordType.ACK, Ack(record.seq + 1, 0).pack())
+
+
+@pytest.mark.parametrize(
+    "end",
+    [WrongListener("bob", "memory:", "ticket"), RefusedByPeer("bob", bytes(32))],
+    ids=lambda end: type(end).__name__,
+)
+def test_whoever_listens_later_does_not_make_the_outcome_known(emit_to_rogue, lasting: Settings, end) -> None:
+    """Somebody else at the address is an error of trust, but not the whole truth once all was sent."""
+    side = emit_to_rogue(
+        BytesSource(SMALL), take_all, settings=brief(lasting), afterwards=lambda _side: type(end)(*end.args)
+    )
+    assert isinstance(side.error, DeliveryCut) and side.error.outcome_unknown
+    assert isinstance(side.error.cause, type(end))
+    assert (side.status, side.error.done) == (4, len(SMALL))
+    assert "look there before sending again" in side.error.hint and end.hint in side.error.hint
+
+
+def test_whoever_listens_later_is_an_error_of_trust_before_that(emit_to_rogue, lasting: Settings) -> None:
+    """Where not all was sent the delivery cannot be there."""
+    side = emit_to_rogue(
+        BytesSource(SMALL),
+        lambda rogue: rogue.welcome(),
+        settings=brief(lasting),
+        afterwards=lambda _side: WrongListener("bob", "memory:", "ticket"),
+    )
+    assert isinstance(side.error, WrongListener)
+
+
+def test_security_a_stream_that_is_gone_may_have_been_stored(emit_to_rogue, lasting: Settings) -> None:
+    """A Receiver that knows nothing of what it got whole may have handed it on before it died: to send it
+    again is no advice to give."""
+
+    def empty(rogue: Rogue) -> None:
+        rogue.take(RecordType.OPEN)
+        rogue.send(RecordType.OPEN, Answer().pack())
+        assert Abort.unpack(rogue.take(RecordType.ABORT).plaintext).code is AbortCode.SOURCE
+
+    side = emit_to_rogue(IterableSource(chunks()), take_all, empty, settings=brief(lasting))
+    assert isinstance(side.error, DeliveryCut) and side.error.outcome_unknown
+    assert isinstance(side.error.cause, StreamLost)
+    assert side.status == 4
+    assert side.error.hint == "look there before sending again"
+
+
+def test_a_later_refusal_does_not_make_the_outcome_known(emit_to_rogue, lasting: Settings) -> None:
+    """It may be refused because it is there."""
+
+    def refusing(rogue: Rogue) -> None:
+        rogue.take(RecordType.OPEN)
+        rogue.send(RecordType.ABORT, Abort(AbortCode.SINK, "its place exists already").pack())
+
+    side = emit_to_rogue(BytesSource(SMALL), take_all, refusing, settings=brief(lasting))
+    assert isinstance(side.error, DeliveryCut) and side.error.outcome_unknown
+    assert "its place exists already" in str(side.error)
+
+
+def test_the_outcome_is_known_once_the_receipt_is_there(emit_to_rogue, lasting: Settings) -> None:
+    """A receipt that verified and cannot be noted is this side's fault, and no doubt."""
+
+    class Full(LocalFault):
+        pass
+
+    def noting(_statement: object) -> None:
+        raise Full
+
+    def receipt(rogue: Rogue) -> None:
+        rogue.welcome(Answer((Mark(len(SMALL), blake3(SMALL).digest()),), complete=True))
+        final = rogue.take(RecordType.FINAL)
+        rogue.send(RecordType.DATA, rogue.attestation(SMALL))
+        rogue.send(RecordType.RECEIPT, bytes(final.plaintext))
+        rogue.take(RecordType.ABORT)
+
+    side = emit_to_rogue(
+        BytesSource(SMALL), take_all, receipt, settings=brief(lasting), on_verified=noting, delivery=b"d" * 16
+    )
+    assert isinstance(side.error, Full)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
+@pytest.mark.parametrize("whole", [False, True], ids=["a part", "all of it"])
+def test_an_interruption_while_the_link_is_down_says_how_to_go_on(
+    emit_to_rogue, lasting: Settings, whole: bool, named: bool
+) -> None:
+    """Ctrl-C is a decision, which somebody makes better who knows what may be there already."""
+
+    def interrupted(side) -> ConnectFailed:
+        side.stop.request(signal.SIGINT)
+        return ConnectFailed("memory:", "nobody listens")
+
+    side = emit_to_rogue(
+        BytesSource(SMALL),
+        take_all if whole else lambda rogue: rogue.welcome(),
+        settings=replace(brief(lasting), retry_for=60.0),
+        afterwards=interrupted,
+        delivery=b"d" * 16 if named else None,
+    )
+    assert isinstance(side.error, Interrupted)
+    assert side.status == 130
+    assert ("all 300 bytes were sent before" in side.error.hint) == whole
+    assert ("the same command goes on" in side.error.hint) == named
+    assert ("look there before" in side.error.hint) == (whole and not named)
+
+
+def test_an_interruption_after_the_end_says_that_it_may_be_there(emit_to_rogue, lasting: Settings) -> None:
+    """In the session itself as well."""
+    sides = []
+
+    def interrupted(rogue: Rogue) -> None:
+        rogue.welcome()
+        rogue.take(RecordType.FINAL)
+        sides[0].stop.request(signal.SIGINT)
+        rogue.take(RecordType.ABORT)
+
+    settings = replace(brief(lasting), window_records=64)
+    side = emit_to_rogue(BytesSource(SMALL), interrupted, settings=settings, on_side=sides.append)
+    assert isinstance(side.error, Interrupted)
+    assert "the Receiver may have stored them" in side.error.hint
+
+
+def test_an_interruption_before_any_session_has_nothing_to_say(emit_to_rogue, settings: Settings) -> None:
+    """Nothing was begun that could go on."""
+
+    def interrupted(side) -> ConnectFailed:
+        side.stop.request(signal.SIGINT)
+        return ConnectFailed("memory:", "nobody listens")
+
+    side = emit_to_rogue(BytesSource(SMALL), afterwards=interrupted, delivery=b"d" * 16)
+    assert isinstance(side.error, Interrupted)
+    assert side.error.hint == ""
+
+
+def test_getting_on_counts_from_where_the_session_began(
+    emit_to_rogue, lasting: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Receiver whose machine died has lost what it acknowledged; what it takes of that again is progress,
+    and the time for which the Emitter tries begins anew with it."""
+    noted: list[bool] = []
+
+    class Noting(Outage):
+        def lost(self, cause, *, got_on: bool) -> None:
+            noted.append(got_on)
+            super().lost(cause, got_on=got_on)
+
+    monkeypatch.setattr(emitter_module, "Outage", Noting)
+
+    def taking(count: int, answer: Answer):
+        def script(rogue: Rogue) -> None:
+            rogue.welcome(answer)
+            for _ in range(count):
+                rogue.send(RecordType.ACK, Ack(rogue.take(RecordType.DATA).seq + 1, 0).pack())
+            rogue.take(RecordType.DATA)  # which the window did not allow before the last ACK was there
+
+        return script
+
+    first = Answer((Mark(CHUNK // 2, blake3(SMALL[: CHUNK // 2]).digest()),))
+    side = emit_to_rogue(
+        BytesSource(SMALL),
+        taking(2, Answer()),
+        taking(1, first),
+        taking(0, first),
+        settings=replace(brief(lasting), retry_for=60.0),
+        afterwards=lambda _side: PeerLost(1.0),
+    )
+    assert noted == [True, True, False]
+    assert isinstance(side.error, DeliveryCut)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
+from selo.agents import receiver as receiver_module
 from selo.agents.bodies import Abort, AbortCode, Ack, Answer, Kind, Mark, Offer
 from selo.agents.errors import DeliveryCut, DigestMismatch, PeerFailed, PeerMisbehaved, SinkFault
 from selo.agents.sinks import CallableSink, FileSink
+from selo.agents.writer import Writer
 from selo.config.settings import Settings
 from selo.crypto.errors import RecordRefused
 from selo.crypto.receipts import Attestation
 from selo.crypto.records import RecordType
 from selo.transport.base import LegClosed
+from tests.agents.exchange import CableEnd
+from tests.agents.rogue import PATIENCE
 
 STREAM = Offer(Kind.STREAM, None, None, delivery=b"d" * 16)
 
@@ -402,3 +408,86 @@ def test_disk_error_after_final_is_told_as_one(receive_from_rogue, no_stray_file
     side = receive_from_rogue(hasty, sink)
     assert side.error is failure
     assert side.status == 1
+
+
+def test_security_an_emitter_that_does_not_read_cannot_hold_a_receiver_that_is_stopped(
+    receive_from_rogue, lasting: Settings, no_stray_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its PINGs keep the session, and the RECEIPT cannot leave: a stop ends that, and what is stored is."""
+    target, sides = no_stray_files / "file", []
+    full, tried = threading.Event(), threading.Event()
+    try_send = CableEnd.try_send
+
+    def try_send_unless_full(end: CableEnd, frame: bytes) -> bool:
+        if end._direction == 1 and full.is_set():
+            tried.set()
+            return False
+        return try_send(end, frame)
+
+    monkeypatch.setattr(CableEnd, "try_send", try_send_unless_full)
+
+    class Stopping(FileSink):
+        def commit(self) -> str | None:
+            where = super().commit()
+            sides[0].stop.request(signal.SIGTERM)
+            return where
+
+    def deaf(rogue) -> None:
+        rogue.begin(STREAM)
+        full.set()
+        rogue.send(RecordType.DATA, b"data")
+        assert tried.wait(PATIENCE), "no acknowledgement is in the way of the RECEIPT"
+        rogue.send_final(blake3(b"data").digest())
+        deadline = time.monotonic() + PATIENCE
+
+        def ping() -> None:
+            assert time.monotonic() < deadline, "it does not hear the signal"
+            rogue.send(RecordType.PING)
+
+        rogue.until_closed(ping)
+
+    side = receive_from_rogue(deaf, Stopping(target), replace(lasting, close_grace=0.1), on_side=sides.append)
+    assert side.error is None
+    assert side.outcome.receipt == "not sent"
+    assert target.read_bytes() == b"data"
+
+
+def test_a_receipt_that_can_leave_leaves_although_a_stop_was_requested(
+    receive_from_rogue, no_stray_files: Path
+) -> None:
+    """The Emitter of what is whole hears that it is stored, not that somebody typed Ctrl-C meanwhile."""
+    sides = []
+
+    class Stopping(FileSink):
+        def commit(self) -> str | None:
+            sides[0].stop.request(signal.SIGINT)
+            return super().commit()
+
+    def honest(rogue) -> None:
+        deliver(rogue, b"data")
+
+    side = receive_from_rogue(honest, Stopping(no_stray_files / "file"), on_side=sides.append)
+    assert side.error is None
+    assert side.outcome.receipt == "sent"
+
+
+def test_a_stop_does_not_wait_for_a_rate_once_all_is_here(
+    receive_from_rogue, settings: Settings, no_stray_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left to be written is in memory: the receipt comes as soon as the disk allows."""
+    sides = []
+
+    class Finishing(Writer):
+        def finish(self, digest: bytes) -> None:
+            super().finish(digest)
+            sides[0].stop.request(signal.SIGTERM)
+
+    monkeypatch.setattr(receiver_module, "Writer", Finishing)
+    slow = replace(settings, receive_rate=1, idle_limit=2 * PATIENCE)
+    target = no_stray_files / "file"
+    side = receive_from_rogue(
+        lambda rogue: deliver(rogue, bytes(1000)), FileSink(target), slow, on_side=sides.append
+    )
+    assert side.error is None
+    assert side.outcome.receipt == "sent"
+    assert target.read_bytes() == bytes(1000)

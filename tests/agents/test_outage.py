@@ -58,7 +58,7 @@ def test_an_outage_ends_after_its_limit(after: float, over: bool) -> None:
     clock = Clock()
     one = outage(10.0, clock)
     cause = LegClosed()
-    one.lost(cause, 0)
+    one.lost(cause, got_on=False)
     clock.now += after
     assert one.cause is cause
     assert one.left == pytest.approx(max(0.0, 10.0 - after))
@@ -66,11 +66,11 @@ def test_an_outage_ends_after_its_limit(after: float, over: bool) -> None:
 
 
 def test_losses_without_progress_are_one_outage() -> None:
-    """A link that comes and goes does not make the time longer, nor does a Receiver that lost something."""
+    """A link that comes and goes does not make the time longer."""
     clock = Clock()
     one = outage(10.0, clock)
-    for done in (5, 5, 3, 5):
-        one.lost(LegClosed(), done)
+    for got_on in (True, False, False, False):
+        one.lost(LegClosed(), got_on=got_on)
         clock.now += 3
     assert one.over
 
@@ -79,8 +79,8 @@ def test_progress_begins_a_new_outage() -> None:
     """As long as it gets on, a delivery may be cut as often as it likes; pauses are short again."""
     clock = Clock()
     one = outage(10.0, clock)
-    for done in range(1, 20):
-        one.lost(LegClosed(), done)
+    for _ in range(1, 20):
+        one.lost(LegClosed(), got_on=True)
         assert not one.over
         assert one.left == 10.0
         assert one.pause == 0.0
@@ -91,7 +91,7 @@ def test_without_a_limit_there_is_no_end() -> None:
     """``forever``."""
     clock = Clock()
     one = outage(None, clock)
-    one.lost(LegClosed(), 0)
+    one.lost(LegClosed(), got_on=False)
     clock.now += 1e9
     assert (one.left, one.over) == (None, False)
 
@@ -100,7 +100,7 @@ def test_pauses_grow_at_random_and_are_bounded() -> None:
     """None before the first try; then from the shortest to what doubles each time, never over the longest."""
     one = outage(None, Clock())
     for tries in range(1, 60):
-        one.lost(LegClosed(), 0)
+        one.lost(LegClosed(), got_on=False)
         pauses = {one.pause for _ in range(50)}
         if tries == 1:
             assert pauses == {0.0}

@@ -14,7 +14,15 @@ from blake3 import blake3
 from selo.agents.bodies import Answer, Mark
 from selo.agents.errors import InternalFault, SourceFault, StreamLost
 from selo.agents.reader import READ_AHEAD_BLOCKS, SMALLEST_BLOCK, Reader
-from selo.agents.sources import BytesSource, DescriptorSource, FileSource, IterableSource, Source, open_source
+from selo.agents.sources import (
+    Block,
+    BytesSource,
+    DescriptorSource,
+    FileSource,
+    IterableSource,
+    Source,
+    open_source,
+)
 from tests.agents.bell import PATIENCE, Bell
 
 RECORD = 1000
@@ -349,6 +357,26 @@ def test_security_what_is_kept_is_bounded(capacity: int) -> None:
     assert taken == DATA
     assert reader._outbox._charged <= capacity + RECORD + 4096
     reader.cancel()
+
+
+RATES = [(1000, 250), (100_000, 25_000), (1 << 30, 1 << 20), (None, 1 << 20)]
+
+
+@pytest.mark.parametrize(("rate", "largest"), RATES)
+def test_a_slow_delivery_comes_in_small_pieces(rate: int | None, largest: int) -> None:
+    """A quarter of a second's at most: it is not silent for a minute and then there with a megabyte."""
+    asked = []
+
+    class Asked(BytesSource):
+        def blocks(self, block_size: int) -> Iterator[Block]:
+            asked.append(block_size)
+            return iter(())
+
+    reader = Reader(Asked(b""), record_size=1 << 20, capacity=CAPACITY, wake=Bell(), rate=rate)
+    reader.take_up(Answer())
+    reader.cancel()
+    reader._thread.join(PATIENCE)
+    assert asked == [largest]
 
 
 def test_a_rate_is_kept() -> None:

@@ -17,6 +17,7 @@ from selo.agents.bodies import Abort, AbortCode, Kind, Offer
 from selo.agents.errors import (
     CannotBeginAnew,
     DeliveryCut,
+    NamesGone,
     PeerFailed,
     SinkFault,
     TargetExists,
@@ -29,9 +30,11 @@ from selo.agents.sinks import CallableSink, FileSink, FolderSink
 from selo.agents.sources import BytesSource, IterableSource
 from selo.agents.stop import Stop
 from selo.agents.storage.base import StorageRules
+from selo.agents.trees.source import TreeSource
 from selo.config.settings import Settings
 from selo.config.trust import Peer
 from selo.crypto.identity import Identity
+from selo.crypto.items import Item
 from selo.crypto.records import RecordType
 from tests.agents.rogue import Rogue
 
@@ -58,6 +61,33 @@ def test_existing_target_ends_both_sides_with_1_and_is_kept(make_wire, deliver, 
     assert (run.emitter.status, run.receiver.status) == (1, 1)
     assert "exists" in str(run.emitter.error)
     assert target.read_text() == "old"
+
+
+def test_a_tree_that_lacks_what_was_there_is_stored_and_no_success(
+    make_wire, deliver, tmp_path: Path
+) -> None:
+    """A file that moves into a folder which is through is in no copy: 1 at the Emitter, after the receipt."""
+    top, inbox = tmp_path / "top", tmp_path / "inbox"
+    inbox.mkdir()
+    for name in ("a", "b", "c"):
+        (top / name).mkdir(parents=True)
+        (top / name / f"file {name}").write_text(name)
+
+    def move(item: Item) -> None:
+        if item.path == b"top/b":
+            (top / "c" / "file c").rename(top / "a" / "file c")
+
+    run = deliver(
+        make_wire(),
+        TreeSource([str(top)], on_item=move),
+        sink=FolderSink(inbox, sender="alice"),
+    )
+    assert (run.emitter.status, run.receiver.status) == (1, 0), run.receiver.error
+    assert isinstance(run.emitter.error, NamesGone)
+    assert "1 of the 7 things" in str(run.emitter.error)
+    assert len([event for event in run.emitter.events if isinstance(event, events.Delivered)]) == 1
+    assert (inbox / "top" / "a" / "file a").read_text() == "a"
+    assert not list(inbox.rglob("file c"))
 
 
 def test_security_abort_text_holds_no_local_path(make_wire, deliver, no_stray_files: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 from blake3 import blake3
 
 from selo.agents import events
+from selo.agents import receiver as receiver_module
 from selo.agents.bodies import Abort, AbortCode, Kind, Offer
 from selo.agents.errors import DeliveryCut, PeerLost, SinkFault
+from selo.agents.hook import Arrived
+from selo.agents.intake import Intakes
 from selo.agents.meeting_errors import NobodyCame, OnlyStrangersCame
 from selo.agents.reception import Unfinished
 from selo.agents.sinks import CallableSink, FileSink
@@ -21,7 +25,7 @@ from selo.agents.writer import Writer
 from selo.config.settings import Settings
 from selo.crypto.records import RecordType
 from selo.errors import Interrupted, SeloError, TrustError
-from tests.agents.rogue import Rogue
+from tests.agents.rogue import PATIENCE, Rogue
 
 DATA = os.urandom(1000)
 STREAM = Offer(Kind.STREAM, "log", None, delivery=b"d" * 16)
@@ -164,3 +168,158 @@ def test_who_changes_their_mind_and_does_not_come_back_is_not_waited_for(
     )
     assert side.error is None, "it is stored, and that is told"
     assert (tmp_path / "file").read_bytes() == DATA
+
+
+def test_security_a_rate_does_not_hold_a_place_for_who_has_gone(
+    receive_from_rogues, parties, lasting: Settings, tmp_path: Path
+) -> None:
+    """What came whole is stored at once where its Emitter does not wait for it."""
+
+    def hangs_up(rogue: Rogue) -> None:
+        rogue.begin(STREAM)
+        rogue.send(RecordType.DATA, DATA)
+        rogue.send_final(blake3(DATA).digest())
+
+    side = receive_from_rogues(
+        [(parties.emitter, hangs_up)],
+        lambda: FileSink(tmp_path / "file", StorageRules()),
+        replace(lasting, receive_rate=1),
+    )
+    assert side.error is None
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("sha256", [False, True], ids=["not any more", "now"])
+@pytest.mark.parametrize("process", ["the same process", "another process"])
+def test_security_no_receipt_over_digests_that_were_not_made(
+    receive_from_rogues, parties, lasting: Settings, tmp_path: Path, process: str, sha256: bool
+) -> None:
+    """SHA-256 is asked for, or not any more, when a delivery is stored already: nothing is signed, the
+    Emitter is told why, and what is stored stays known."""
+    asked_before, asked_now = replace(STREAM, sha256=not sha256), replace(STREAM, sha256=sha256)
+
+    def first(rogue: Rogue) -> None:
+        rogue.begin(asked_before)
+        rogue.send(RecordType.DATA, DATA)
+        rogue.send_final(blake3(DATA).digest())
+        rogue.take(RecordType.RECEIPT)
+
+    def otherwise(rogue: Rogue) -> None:
+        rogue.send(RecordType.OPEN, asked_now.pack())
+        abort = Abort.unpack(rogue.take(RecordType.ABORT).plaintext)
+        assert abort.code is AbortCode.SINK
+        assert "digests" in abort.text
+
+    def as_before(rogue: Rogue) -> None:
+        assert rogue.begin(asked_before, None).complete
+        rogue.send_final(blake3(DATA).digest())
+        rogue.take_receipt()
+
+    runs = [[first, otherwise]] if process == "the same process" else [[first], [otherwise]]
+    for scripts in (*runs, [as_before]):
+        side = receive_from_rogues(
+            [(parties.emitter, script) for script in scripts],
+            lambda: FileSink(tmp_path / "file", StorageRules()),
+            lasting,
+        )
+    assert side.error is None
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["told", "killed before it was told"])
+def test_what_is_found_stored_is_told_by_the_process_that_finds_it(
+    receive_from_rogues, parties, lasting: Settings, tmp_path: Path, killed: bool
+) -> None:
+    """Whether the one before has told it cannot be known: rather twice than never."""
+    stored: list[Arrived] = []
+
+    def dies(_arrived: Arrived) -> None:
+        raise Interrupted(signal.SIGKILL)
+
+    for script, on_stored in (
+        (all_but_the_receipt, dies if killed else stored.append),
+        (rest, stored.append),
+    ):
+        receive_from_rogues(
+            [(parties.emitter, script)],
+            lambda: FileSink(tmp_path / "file", StorageRules()),
+            lasting,
+            on_stored=on_stored,
+        )
+    assert len(stored) == (1 if killed else 2)
+    assert {each.target for each in stored} == {str(tmp_path / "file")}
+
+
+def test_what_is_found_stored_is_told_once_by_one_process(
+    receive_from_rogues, parties, lasting: Settings, tmp_path: Path
+) -> None:
+    """Also where it looks at the disk again, as for a stream that is said to have another length now."""
+    stored: list[Arrived] = []
+
+    def again(rogue: Rogue) -> None:
+        assert rogue.begin(replace(STREAM, size=7), None).complete
+        rogue.send_final(blake3(DATA).digest())
+        rogue.take_receipt()
+
+    side = receive_from_rogues(
+        [(parties.emitter, all_but_the_receipt), (parties.emitter, again)],
+        lambda: FileSink(tmp_path / "file", StorageRules()),
+        lasting,
+        on_stored=stored.append,
+    )
+    assert side.error is None and side.outcome.earlier
+    assert len(stored) == 1
+
+
+@pytest.mark.parametrize("before", [rest, half], ids=["stored", "cut"])
+def test_a_service_tells_a_refusal_as_what_it_is(
+    serve, play_emitter, parties, tmp_path: Path, before
+) -> None:
+    """Whatever else it holds: who is refused has lost no link that could be taken up again."""
+    (tmp_path / "alice").mkdir()
+    exchange, side = serve(lambda peer: FileSink(tmp_path / peer.name / "log", StorageRules()))
+    for identity, script in (
+        (parties.emitter, before),
+        (parties.stranger, converses),
+        (parties.emitter, rest),  # by then the one before has been told
+    ):
+        play_emitter(exchange.dial(identity.public, 0), script, identity)
+    assert [event.kind for event in side.events if isinstance(event, events.Failed)] == ["WrongKind"]
+    lost = [event for event in side.events if isinstance(event, events.Lost)]
+    assert len(lost) == (1 if before is half else 0)
+
+
+def test_what_is_over_by_another_digest_is_not_held(
+    receive_from_rogues, parties, lasting: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FINAL over something else than what is stored, and an end in the same breath."""
+    left: list[list[bytes]] = []
+    sent = threading.Event()
+
+    class Noted(Intakes):
+        def close(self) -> None:
+            left.append(list(self._held))
+            super().close()
+
+    class Telling(list):
+        def append(self, event: events.Event) -> None:
+            super().append(event)
+            if isinstance(event, events.Resumed):
+                assert sent.wait(PATIENCE)
+
+    def differs(rogue: Rogue) -> None:
+        assert rogue.begin(STREAM, None).complete
+        rogue.send_final(blake3(b"other").digest())
+        gives_up(rogue)
+        sent.set()
+        rogue.until_closed(rogue.receive)
+
+    monkeypatch.setattr(receiver_module, "Intakes", Noted)
+    side = receive_from_rogues(
+        [(parties.emitter, all_but_the_receipt), (parties.emitter, differs)],
+        lambda: FileSink(tmp_path / "file", StorageRules()),
+        lasting,
+        on_side=lambda side: setattr(side, "events", Telling()),
+    )
+    assert side.error is None, "it is stored, and that was told"
+    assert left == [[]]

@@ -31,6 +31,7 @@ from tests.agents.bell import PATIENCE, Bell
 
 RECORD = 1000
 STREAM = Offer(Kind.STREAM, None, None, delivery=b"d" * 16)
+FILE = Offer(Kind.FILE, "out", 1000, delivery=b"f" * 16)
 
 
 @pytest.fixture(autouse=True)
@@ -320,9 +321,9 @@ def staged(folder: Path) -> StagedFile:
     return StagedFile(folder, StorageRules(), name="out")
 
 
-def begun(started: Start, folder: Path, count: int) -> tuple[Writer, Bell]:
+def begun(started: Start, folder: Path, count: int, offer: Offer = STREAM) -> tuple[Writer, Bell]:
     """A writer that has so much of ``DATA``."""
-    writer, bell = started(staged(folder))
+    writer, bell = started(staged(folder), offer)
     bell.until(lambda: writer.answer is not None)
     assert writer.answer == Answer()
     writer.go_on(0)
@@ -446,12 +447,13 @@ def test_suspending_keeps_what_came_and_nothing_else(started: Start, tmp_path: P
     assert again.answer is not None and again.answer.held == count
 
 
+@pytest.mark.parametrize("offer", [FILE, STREAM], ids=["file", "stream"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO], ids=errno.errorcode.get)
 def test_what_a_full_disk_has_is_kept_and_a_broken_one_is_not_believed(
-    started: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    started: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, offer: Offer
 ) -> None:
-    """Room can be made, and then the delivery goes on; after any other fault nothing is left."""
-    writer, bell = begun(started, tmp_path, 1)
+    """Room can be made, and then a file goes on; of a stream nobody has the rest."""
+    writer, bell = begun(started, tmp_path, 1, offer)
 
     def failing(_descriptor: int, _data: bytes) -> None:
         raise OSError(number, os.strerror(number))
@@ -463,7 +465,26 @@ def test_what_a_full_disk_has_is_kept_and_a_broken_one_is_not_believed(
     monkeypatch.undo()
     assert isinstance(writer.failure, SinkFault)
     kept = bool(list(tmp_path.glob(".selo-*.part")))
-    assert kept == writer.suspended == (number != errno.EIO)
+    assert kept == writer.suspended == (number != errno.EIO and offer is FILE)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO], ids=errno.errorcode.get)
+def test_security_what_could_not_be_synced_is_never_gone_on_with(
+    started: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A full disk that says so at the sync has lost something, and the next sync would not say so again."""
+    writer, bell = begun(started, tmp_path, 1)
+
+    def failing(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    writer.finish(blake3(DATA[:1]).digest())
+    bell.until(lambda: writer.failure)
+    writer.cancel()
+    assert isinstance(writer.failure, SinkFault)
+    assert not writer.suspended
+    assert os.listdir(tmp_path) == []
 
 
 def test_suspending_in_a_slow_write_lets_go_when_that_is_over(
@@ -518,6 +539,23 @@ def test_suspending_does_not_wait_for_a_rate(started: Start, tmp_path: Path) -> 
     again, bell = started(staged(tmp_path))
     bell.until(lambda: again.answer is not None)
     assert again.answer is not None and again.answer.held == 1000
+
+
+def test_waiting_for_the_end_does_not_wait_for_a_rate(tmp_path: Path) -> None:
+    """All is here, and nobody at the other end who could be slowed down."""
+    writer = Writer(staged(tmp_path), wake=lambda: None, rate=1)
+    writer.open(STREAM)
+    writer.go_on(0)
+    for start in range(0, 1000, 100):
+        writer.put(DATA[start : start + 100])
+    writer.finish(blake3(DATA).digest())
+    ended = threading.Event()
+    threading.Thread(target=lambda: (writer.wait(), ended.set()), daemon=True).start()
+    try:
+        assert ended.wait(PATIENCE)
+    finally:
+        writer.cancel()
+    assert (tmp_path / "out").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("place", range(0, 60, 5))

@@ -209,6 +209,31 @@ def test_a_service_that_is_restarted(make, receive, emit, again, inbox: Path, tm
 # Streams
 
 
+@pytest.mark.parametrize(
+    ("who", "number", "kept"),
+    [
+        ("emitter", signal.SIGINT, False),
+        ("receiver", signal.SIGINT, False),
+        ("receiver", signal.SIGTERM, True),
+    ],
+    ids=["Ctrl-C at the Emitter", "Ctrl-C at the Receiver", "a service that is stopped"],
+)
+def test_of_a_stream_is_kept_what_somebody_can_go_on_with(
+    who: str, number: signal.Signals, kept: bool, receive, emit, inbox: Path
+) -> None:
+    """Its Emitter can bring the rest only while it lives: what is of no use neither stays nor is promised."""
+    receiver = receive("--into", inbox)
+    emitter = emit(receiver, "-", "--as", "stream", stdin=subprocess.PIPE)
+    emitter.child.stdin.write(b"x" * 100_000)
+    emitter.child.stdin.flush()
+    receiver.wait_for("progress")
+    (emitter if who == "emitter" else receiver).kill(number)
+    receiver.end()
+    error = receiver.named("error")[0]
+    assert bool(os.listdir(inbox)) is kept
+    assert ("go on" in error["hint"] or "goes on" in error["hint"]) is kept
+
+
 def test_standard_input_goes_on_after_the_receiver_was_killed(receive, emit, again, inbox: Path) -> None:
     """A producer behind a pipe never learns of it: what is on the Receiver's disk is not sent again."""
     receiver = receive("--into", inbox)
@@ -237,10 +262,11 @@ def test_a_receiver_that_lost_a_long_stream_gets_no_rest(receive, emit, again, i
         receiver, "-", "--as", "stream", "--resume-buffer", "1MiB",
         stdin=subprocess.PIPE, settings=ONCE_AGAIN,
     )  # fmt: skip
-    emitter.child.stdin.write(bytes(20 * MIB))
-    emitter.child.stdin.flush()
-    while emitter.wait_for("progress")["done"] < 10 * MIB:
-        pass
+    emitter.child.stdin.write(bytes(10 * MIB))
+    while not any(event["done"] >= 10 * MIB for event in emitter.named("progress")):
+        emitter.child.stdin.write(bytes(MIB // 8))  # progress is told now and then, while there is some
+        emitter.child.stdin.flush()
+        time.sleep(0.05)
     receiver.kill()
     receiver.end()
     for left in inbox.iterdir():

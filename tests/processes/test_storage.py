@@ -63,8 +63,22 @@ class TestPlaces:
         assert (emitter.end(), receiver.end()) == (1, 1)
         assert "no space left" in emitter.message and "no space left" in receiver.message
         assert str(folder) in receiver.message and str(folder) not in emitter.message
-        # Room can be made, and what came is good.
-        assert {name.split("/")[0].rpartition(".")[2] for name in contents(folder)} == {"part"}
+        # Nobody can bring the rest of a stream whose process has ended: its part would only fill the disk.
+        assert contents(folder) == {}
+        assert "go on" not in receiver.named("error")[0].get("hint", "")
+
+    def test_disk_that_becomes_full_under_a_file(self, receive, emit, mounted, tmp_path: Path) -> None:
+        """Room can be made, and what came is good: the same commands go on."""
+        folder = mounted()
+        receiver = receive("--into", folder)
+        emitter = emit(receiver, parcel(tmp_path, MIB * 3 // 4), "--rate", "200kB/s")
+        receiver.wait_for("progress")
+        with suppress(OSError), (folder / "other").open("wb", buffering=0) as other:
+            while True:
+                other.write(bytes(4096))
+        assert (emitter.end(), receiver.end()) == (1, 1)
+        assert "go on" in receiver.named("error")[0]["hint"]
+        assert any(name.endswith(".part/data") for name in contents(folder))
 
     def test_disk_that_is_too_small(self, receive, emit, mounted, tmp_path: Path) -> None:
         """A file that says how long it is is refused before any of it is written."""
@@ -279,13 +293,14 @@ class TestLinks:
         assert (elsewhere.read_text() if elsewhere.exists() else None) == before
 
     def test_a_link_that_the_user_names_is_followed(self, receive, emit, link, tmp_path: Path) -> None:
-        """--output is the user's own word: the file that the link means is written, the link stays."""
+        """--output is the user's own word: the file that the link means is written, if there is one."""
         path, elsewhere = link
-        file = parcel(tmp_path, 1000)
+        file, there = parcel(tmp_path, 1000), elsewhere.exists()
         receiver = receive("--output", path, "--overwrite")
-        assert (emit(receiver, file).end(), receiver.end()) == (0, 0)
+        assert (emit(receiver, file).end(), receiver.end()) == ((0, 0) if there else (1, 1))
         assert path.is_symlink()
-        assert elsewhere.read_bytes() == file.read_bytes()
+        assert elsewhere.exists() == there
+        assert not there or elsewhere.read_bytes() == file.read_bytes()
 
 
 def test_target_that_appears_meanwhile_is_kept(receive, emit, inbox: Path) -> None:

@@ -13,7 +13,7 @@ import zmq
 
 from selo.transport import connect, listen
 from selo.transport.base import Gate, GateBusy, GateRefused, Leg, Listener, Refusal
-from selo.transport.gate import BUSY, LEFT, MANY, NO_GOOD_TICKET, OTHER_PROGRAM, Place, Refusals
+from selo.transport.gate import BUSY, LEFT, MANY, NO_GOOD_TICKET, OTHER_PROGRAM, STALLED, Place, Refusals
 
 from . import zmtp
 from .wires import GOOD, MAX_FRAME, PATIENCE, Tickets, await_that, await_usable, meet, receive, send, ticket
@@ -303,6 +303,8 @@ def test_security_a_ticket_holder_who_stalls_delays_the_next_by_no_more_than_the
     leg, accepted = meet(listener)
     send(leg, b"in")
     assert receive(accepted) == b"in"
+    refusals = listener.take_refusals()
+    assert [each.count for each in refusals if each.reason == STALLED] == [1]
     # Too late now: his connection belonged to the socket that was given up.
     with suppress(OSError):
         staller.sendall(zmtp.command(b"INITIATE", zmtp.metadata()) + JUNK)
