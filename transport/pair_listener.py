@@ -272,16 +272,16 @@ def _patiently(action: Callable[[], _T], give_up: float) -> _T:
 
 
 def _listening(endpoint: str) -> system.socket:
-    """A socket that listens on a numeric endpoint; of ``*`` on both families, where there are both."""
+    """A socket that listens on a numeric endpoint; for every address, on both families if there are both."""
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     host = host.strip("[]")
-    everywhere = host == "*"
-    six = ":" in host or (everywhere and system.has_dualstack_ipv6())
+    both = host in ("*", "::") and system.has_dualstack_ipv6()
+    six = ":" in host or both
     listening = system.create_server(
-        ("" if everywhere else host, int(port)),
+        ("" if host == "*" else host, int(port)),
         family=system.AF_INET6 if six else system.AF_INET,
         backlog=_BACKLOG,
-        dualstack_ipv6=six and everywhere,
+        dualstack_ipv6=both,
     )
     listening.setblocking(False)
     return listening

@@ -26,6 +26,7 @@ CUT = LegClosed("the connection was closed")
 EXAMPLES: list[tuple[SeloError, type[SeloError], int]] = [
     (errors.SourceFault("/home/a/data", "it is a folder", "send an archive"), LocalFault, 1),
     (errors.StreamLost(5000, 1000), LocalFault, 1),
+    (errors.NamesGone(1, 6), LocalFault, 1),
     (errors.SinkFault("/home/a/data", "no space left on device"), LocalFault, 1),
     (errors.TargetExists("/home/a/data"), LocalFault, 1),
     (errors.CannotBeginAnew(1024), LocalFault, 1),

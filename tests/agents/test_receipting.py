@@ -14,7 +14,7 @@ from selo.crypto import receipts
 from selo.crypto.handshake import Established, Role
 from selo.crypto.suites import CLASSIC
 
-OFFER = Offer(Kind.FILE, "report.pdf", 5, b"d" * 16, None, 0o640, 1, True)
+OFFER = Offer(Kind.FILE, "report.pdf", 5, b"d" * 16, None, 0o640, 1, sha256=True)
 SUMMARY = Summary(5, blake3(b"hello").digest(), 1, 5, b"i" * 32, True, "/home/bob/report.pdf")
 
 
