@@ -134,6 +134,7 @@ class _Errand:
     def _sessions(self, meeting: Meeting) -> events.Delivered:
         while True:
             leg, established = self._meet(meeting)
+            self._outage.up()
             try:
                 return self._session(leg, established)
             except Interrupted:
@@ -143,7 +144,7 @@ class _Errand:
                 got_on = self._note_acknowledged()
                 if self._settings.retry_for == 0 or not may_be_taken_up(error):
                     raise self._cut(error) from error
-                self._outage.lost(error, got_on=got_on)
+                self._outage.lost(error, reached=self._acknowledged, got_on=got_on)
                 if self._outage.over:
                     raise self._cut(error, tried=self._settings.retry_for or 0.0) from error
             finally:
@@ -163,7 +164,7 @@ class _Errand:
             except (RefusedByPeer, WrongListener):
                 if self._outage.over:
                     raise
-                self._outage.lost(cause, got_on=False)
+                self._outage.failed_again()
                 self._terms.stop.sleep(self._outage.pause)
             except (UnreachableError, SessionError) as error:
                 raise self._cut(cause, tried=self._settings.retry_for or 0.0) from error

@@ -121,6 +121,7 @@ class Hook:
                 env=os.environb | environment_of(arrived),
                 stdin=subprocess.DEVNULL,
                 stdout=_STANDARD_ERROR,
+                start_new_session=True,  # a Ctrl-C or a SIGTERM for our group is not for the command
             ).returncode
         except OSError as error:
             return CANNOT_RUN, f"it cannot be run: {_reason(error)}"

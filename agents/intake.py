@@ -28,6 +28,7 @@ class Intake:
     started: float
     expires: float = field(default=float("inf"))
     announced: bool = False
+    rules: object = None
 
 
 class Intakes:
@@ -42,11 +43,19 @@ class Intakes:
         self._held: dict[bytes, Intake] = {}
 
     def claim(
-        self, peer: str, offer: Offer, begin: Callable[[], Writer], wake: Callable[[], None], *, alone: bool
+        self,
+        peer: str,
+        offer: Offer,
+        begin: Callable[[], Writer],
+        wake: Callable[[], None],
+        *,
+        alone: bool,
+        rules: object = None,
     ) -> Intake:
         """The delivery of an offer that is bound to its peer (``Offer.bound_to``): one held, or a new one.
 
-        ``alone``: while one is held, no other may begin.
+        ``alone``: while one is held, no other may begin. ``rules`` are those that ``begin`` goes by: what was
+        begun under others is taken up from the disk, under these.
 
         Raises:
             HeldForAnother: it is another one.
@@ -59,20 +68,21 @@ class Intakes:
             if held.offer.kind is not offer.kind:
                 raise PeerMisbehaved("a delivery is taken up again as something else")
             failure = held.writer.failure
-            if failure is None and held.offer == offer:
+            same_rules = held.rules == rules or held.writer.stored is not None
+            if failure is None and held.offer == offer and same_rules:
                 held.writer.wake = wake
                 held.expires = float("inf")
                 held.writer.take_up()
                 return held
             handed_on = held.writer.handed_on
-            self._end(held)  # the file has another size or time now: what is on disk is compared anew
+            self._end(held)  # what is on disk is compared anew: it has another size or time, or other rules
             if failure is not None:
                 raise failure
             if handed_on:
                 raise CannotBeginAnew(handed_on)
         if alone and self._held and held is None:
             raise HeldForAnother(peer)
-        intake = Intake(peer, offer, begin(), self._clock())
+        intake = Intake(peer, offer, begin(), self._clock(), rules=rules)
         self._held[offer.delivery] = intake
         self._make_room(intake)
         intake.writer.open(offer)

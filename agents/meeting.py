@@ -21,6 +21,7 @@ from selo.agents.meeting_errors import (
     NotReached,
     OnlyStrangersCame,
     RefusedByPeer,
+    SendersUnknown,
     WrongListener,
 )
 from selo.agents.stop import Stop
@@ -211,7 +212,7 @@ class Listening:
                 )
                 try:
                     return link.leg, part.handshake(link, None)
-                except (HandshakeError, HandshakeTimeout, LegClosed, FrameRefused) as error:
+                except (HandshakeError, HandshakeTimeout, LegClosed, FrameRefused, SendersUnknown) as error:
                     link.leg.close()
                     if refusals.note(link, error):
                         raise RefusedByPeer(" or ".join(self._names), part.fingerprint) from error

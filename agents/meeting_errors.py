@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selo.errors import TrustError, UnreachableError, UsageError
+from selo.errors import LocalFault, TrustError, UnreachableError, UsageError
 
 
 class RefusedByPeer(TrustError):
@@ -86,6 +86,17 @@ class NobodyCame(UnreachableError):
 
     def __str__(self) -> str:
         return f"no {self.awaited} came within {round(self.seconds, 2):g} s"
+
+
+class SendersUnknown(LocalFault):
+    """Who may deliver cannot be found out at this moment, so nobody is let in; the next one may be."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"who may deliver cannot be found out: {self.reason}"
 
 
 class OnlyStrangersCame(TrustError):

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,16 +66,21 @@ class Stored:
         said = statement
         return cls(to, said.length, said.blake3, said.items, said.items_bytes, said.durable)
 
-    def is_same_as(self, source: Source) -> bool:
-        """Whether ``source`` still gives what was stored: all of it is read for that.
+    def is_same_as(self, source: Source, check: Callable[[], object] = lambda: None) -> bool:
+        """Whether ``source`` still gives what was stored: all of it is read for that, unless it is longer.
+
+        ``check`` is called now and then; its error ends the reading.
 
         Raises:
             SourceFault: it cannot be read.
         """
         content, length = ContentHash(), 0
         for block in source.blocks(READ_AT_ONCE):
+            check()
             content.update(block)
             length += len(block)
+            if length > self.length:
+                return False
         return (length, content.blake3) == (self.length, self.blake3)
 
 

@@ -25,7 +25,9 @@ def may_be_taken_up(error: SeloError) -> bool:
 class Outage:
     """The time between a session and the next one, for at most ``limit`` seconds (None: without end).
 
-    A delivery that got on in between begins a new outage with the next loss.
+    A delivery that got further than ever in between begins a new outage with the next loss. While one only
+    regains what its Receiver had lost, the time stands still: it is neither an outage nor a new beginning, or
+    a Receiver that keeps nothing would be tried without end.
     """
 
     def __init__(
@@ -42,17 +44,31 @@ class Outage:
         self._clock = clock
         self._since: float | None = None
         self._tries = 0
+        self._highest = 0
+        self._up_at = clock()
         self.cause: SeloError | None = None
         """Why the last session was lost; None before the first loss."""
 
-    def lost(self, cause: SeloError, *, got_on: bool) -> None:
-        """A session was lost; ``got_on``: bytes were acknowledged beyond the place from which it went on.
+    def up(self) -> None:
+        """There is a session again."""
+        self._up_at = self._clock()
 
-        That place may be before what earlier sessions had reached: a Receiver can lose what it acknowledged.
+    def lost(self, cause: SeloError, *, reached: int, got_on: bool) -> None:
+        """A session was lost, in which all before the place ``reached`` (bytes) was acknowledged.
+
+        ``got_on``: more than where it had begun, which may be before what earlier sessions had reached.
         """
         self.cause = cause
-        if got_on or self._since is None:
-            self._since, self._tries = self._clock(), 0
+        now = self._clock()
+        if self._since is None or reached > self._highest:
+            self._since, self._tries = now, 0
+        elif got_on:
+            self._since += now - self._up_at
+        self._highest = max(self._highest, reached)
+        self._tries += 1
+
+    def failed_again(self) -> None:
+        """There was no session."""
         self._tries += 1
 
     @property

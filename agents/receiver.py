@@ -17,7 +17,7 @@ from selo.agents.establish import HandshakeLink, establish_as_receiver
 from selo.agents.hook import Arrived
 from selo.agents.intake import Intake, Intakes
 from selo.agents.meeting import Meeting, Part, Terms
-from selo.agents.meeting_errors import OnlyStrangersCame
+from selo.agents.meeting_errors import OnlyStrangersCame, SendersUnknown
 from selo.agents.reception import Reception, Unbegun, Unfinished
 from selo.agents.sinks import Sink
 from selo.agents.writer import Writer
@@ -110,7 +110,8 @@ class Receiver:
                     raise
                 except SeloError as error:
                     self.terms.report(events.Failed.of(error))
-                    if isinstance(error, LocalFault):  # a disk, or a port that cannot be bound again
+                    # A disk, or a port that is taken; or we connect, and somebody else listens there.
+                    if isinstance(error, LocalFault | TrustError):
                         stop.sleep(pause)
                         pause = min(settings.retry_max, pause * 2)
         finally:
@@ -174,7 +175,7 @@ class Service:
                 raise RefusedByPolicy(peer.name, rule)
             return Writer(self._receiver.make_sink(peer), wake=wake, rate=policy.rate)
 
-        return self.intakes.claim(peer.name, offer, begin, wake, alone=self.alone)
+        return self.intakes.claim(peer.name, offer, begin, wake, alone=self.alone, rules=policy)
 
     def _part(self, wait: float | None) -> Part:
         return Part(
@@ -185,7 +186,10 @@ class Service:
         )
 
     def _handshake(self, link: HandshakeLink, _dialled: PublicIdentity | None) -> Established:
-        self._senders = self._receiver.senders()
+        try:
+            self._senders = self._receiver.senders()
+        except SeloError as error:
+            raise SendersUnknown(str(error)) from error
         return establish_as_receiver(
             link,
             identity=self._receiver.identity,

@@ -101,7 +101,6 @@ CLASHES: Final = (
     Clash("receive_connect", "receive_bind", "a Receiver connects or listens"),
     Clash("emit_connect", "emit_bind", "an Emitter connects or listens"),
     Clash("receive_output", "receive_into", "a delivery goes to one place"),
-    Clash("receive_forever", "receive_wait", "a service waits for ever"),
     Clash(
         "receive_overwrite",
         "receive_output",

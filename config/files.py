@@ -142,10 +142,10 @@ def list_folder(path: Path) -> list[str]:
             return []
 
 
-def stamp_folder(path: Path) -> frozenset[tuple[str, int, int, int]]:
+def stamp_folder(path: Path) -> frozenset[tuple[str, int, int, int]] | None:
     """What is other as soon as a file of the folder was written, renamed or removed by the functions here.
 
-    Of no folder it is that of an empty one.
+    None, which says nothing, where a file went while it was looked at.
 
     Raises:
         FileFault: the system refused.
@@ -154,8 +154,8 @@ def stamp_folder(path: Path) -> frozenset[tuple[str, int, int, int]]:
         try:
             with os.scandir(path) as entries:
                 return frozenset(_stamp(entry) for entry in entries)
-        except FileNotFoundError:  # no folder, or a file that goes at this moment: the next look is another
-            return frozenset()
+        except FileNotFoundError:
+            return None
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:

@@ -26,7 +26,7 @@ class Senders:
         self._store = store
         self._names = names
         self._stamp = store.stamp()
-        self._known = store.senders(names)
+        self._known: Mapping[bytes, Peer] = store.senders(names)
 
     def __call__(self) -> Mapping[bytes, Peer]:
         """Who may deliver now: nobody, where all who might have were removed.
@@ -35,9 +35,17 @@ class Senders:
             SeloError: see ``TrustStore``; what it said before counts no longer.
         """
         stamp = self._store.stamp()  # before it is read: what changes meanwhile is seen the next time
-        if stamp != self._stamp:
+        if stamp is None or stamp != self._stamp:
             self._known = {}
             with suppress(NoSenders, NoSuchPeer):
-                self._known = self._store.senders(self._names)
+                self._known = self._read()
             self._stamp = stamp
         return self._known
+
+    def _read(self) -> Mapping[bytes, Peer]:
+        """Of the named ones those who are still there: one who was removed takes nobody else along."""
+        if not self._names:
+            return self._store.senders()
+        there = set(self._store.names())
+        left = [name for name in self._names if name in there]
+        return self._store.senders(left) if left else {}

@@ -98,7 +98,7 @@ class TrustStore:
         return allowed
 
     def stamp(self) -> object:
-        """Something that equals what it was before only if no file of the store has changed."""
+        """Something that equals what it was before only if no file of the store has changed, or None."""
         self._home.require_private()
         return stamp_folder(self._home.peers_folder)
 

@@ -84,6 +84,8 @@ class PairListener:
     ) -> None:
         self._target = target
         self._endpoint = _endpoint(target)
+        # Asked once: it needs a descriptor, and answers no where there is none.
+        self._both_families = system.has_dualstack_ipv6()
         self._claim: IpcClaim | None = None
         self._max_frame = max_frame
         self._max_ahead = max_ahead
@@ -225,7 +227,7 @@ class PairListener:
         if isinstance(self._target, IpcAddress):
             socket.bind(self._endpoint)
             return
-        listening = _listening(self._endpoint)
+        listening = _listening(self._endpoint, both=self._both_families)
         try:
             socket.setsockopt(zmq.USE_FD, listening.fileno())
             socket.bind(self._endpoint)
@@ -271,19 +273,23 @@ def _patiently(action: Callable[[], _T], give_up: float) -> _T:
         time.sleep(_REBIND_PAUSE)
 
 
-def _listening(endpoint: str) -> system.socket:
-    """A socket that listens on a numeric endpoint; for every address, on both families if there are both."""
+def _listening(endpoint: str, *, both: bool) -> system.socket:
+    """A socket that listens on a numeric endpoint; ``both``: an IPv6 one takes IPv4 as well, where it can."""
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     host = host.strip("[]")
-    both = host in ("*", "::") and system.has_dualstack_ipv6()
-    six = ":" in host or both
-    listening = system.create_server(
-        ("" if host == "*" else host, int(port)),
-        family=system.AF_INET6 if six else system.AF_INET,
-        backlog=_BACKLOG,
-        dualstack_ipv6=both,
-    )
-    listening.setblocking(False)
+    six = ":" in host or (host == "*" and both)
+    any_host = "::" if six else "0.0.0.0"
+    listening = system.socket(system.AF_INET6 if six else system.AF_INET, system.SOCK_STREAM)
+    try:
+        listening.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
+        if six:
+            listening.setsockopt(system.IPPROTO_IPV6, system.IPV6_V6ONLY, not both)
+        listening.bind((any_host if host == "*" else host, int(port)))
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except BaseException:
+        listening.close()
+        raise
     return listening
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Callable
 
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
@@ -44,7 +45,7 @@ def run(arguments: Namespace, context: Context) -> int:
         terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
         try:
             errand = _Errand(arguments, context, peer, _source(arguments, context, stop, narrator))
-            if errand.was_stored(narrator):
+            if errand.was_stored(narrator, stop.check):
                 return 0 if keeper is None else _without_receipt(context)
             emitter = Emitter(
                 identity=identity,
@@ -63,11 +64,11 @@ def run(arguments: Namespace, context: Context) -> int:
                 settings=settings,
             ) as place:
                 emitter.run(place)
-            errand.forget()
         finally:
             narrator.close()
             if keeper is not None:
                 keeper.discard()
+        errand.forget()  # the last thing: until then the same command would find that it is stored
     return 0
 
 
@@ -83,7 +84,7 @@ class _Errand:
         self._memory = DeliveryMemory(context.home.deliveries_folder, keep=settings.keep_partial)
         self.remembered = self._memory.recall(peer.fingerprint, self._what) if self._what else None
 
-    def was_stored(self, report: Report) -> bool:
+    def was_stored(self, report: Report, check: Callable[[], object]) -> bool:
         """Whether an earlier process had the receipt, and only could not say so any more; then it is said.
 
         Only where that process went: one identity may wait at several places.
@@ -92,7 +93,7 @@ class _Errand:
         if remembered is None or remembered.stored is None or remembered.stored.to != self._to:
             return False
         stored = remembered.stored
-        if not self.source.restartable or not stored.is_same_as(self.source):
+        if not self.source.restartable or not stored.is_same_as(self.source, check):
             self.forget()
             self.remembered = self._memory.recall(self._peer.fingerprint, self._what)
             return False

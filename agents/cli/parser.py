@@ -40,6 +40,10 @@ def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
     """
     arguments: argparse.Namespace
     arguments, unknown = make_parser().parse_known_args(argv)
+    if "--" in unknown:
+        raise BadCommandLine(
+            "operands stand before `--` or behind it, not on both sides", f"selo {arguments.command}"
+        )
     if unknown:
         options = [word for word in unknown if word.startswith("-")]  # their values are not to blame
         raise BadCommandLine(

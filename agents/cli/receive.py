@@ -110,7 +110,9 @@ class _Hook:
             f"{each.id} ({each.target or each.name or each.kind})" for each in self._hook.waiting
         )
         if left:
-            self._context.warn(f"--exec is still to end for {left}; a second signal ends it all at once")
+            self._context.warn(
+                f"--exec is still to end for {left}; a second signal, after some seconds, ends it all"
+            )
 
     def _ended(self, arrived: Arrived, status: int, words: str) -> None:
         if status != 0:
@@ -137,6 +139,8 @@ def _warn_early(context: Context) -> None:
     """Say now what would fail only when somebody delivers; it may be mended until then."""
     settings = context.settings
     output = settings.receive_output
+    if settings.receive_forever and settings.receive_wait is not None:
+        context.warn("--wait has nothing to do here: --forever waits for ever")
     if settings.receive_hold and output is None:
         context.warn("--hold has nothing to do here: a file appears only when it is whole")
     if output == STANDARD_OUTPUT:

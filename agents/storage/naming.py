@@ -89,9 +89,8 @@ class Naming:
         source, target = self.source(final), self.target(final)
         aside, here = self._aside(index), self._here(final)
         if self.has_name(final):
-            if (
-                here is not None and here.st_ino == final.inode
-            ):  # a link that was made, and the other not removed
+            # A link that was made, and the other not removed.
+            if here is not None and here.st_ino == final.inode:
                 os.unlink(target.name, dir_fd=target.folder)
             elif here is not None:
                 rename_with(source, target, EXCHANGE)

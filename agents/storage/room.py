@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from selo.agents.errors import SinkFault
@@ -21,4 +22,6 @@ def check_room(folder: int, target: str, needed: int, keep_free: int) -> None:
         reason = f"it takes {needed:,} bytes and {max(free, 0):,} are free{kept}"
         if needed <= 0:
             reason = f"less than {keep_free:,} bytes are left free"
-        raise SinkFault(target, reason, for_peer="there is not enough room for it")
+        # As a full disk would say it: what came is good, and room can be made.
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise SinkFault(target, reason, for_peer="there is not enough room for it") from full

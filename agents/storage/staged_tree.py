@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -93,8 +94,14 @@ class StagedTree(Staged):
         assert self._staging is not None
         try:
             self._journal = Journal(self._handles, self._staging.number, make=make)
-        except OSError:
-            if make:
+        except OSError as error:
+            # Anything else says nothing of what is there, which would be thrown away.
+            none = isinstance(error, FileNotFoundError) or error.errno in (
+                errno.ELOOP,
+                errno.ENXIO,
+                errno.EISDIR,
+            )
+            if make or not none:
                 raise
             return False
         return True

@@ -33,12 +33,17 @@ class Call:
     def __init__(self, names: array[int]) -> None:
         self._names = names
         self._next = 0
+        self._ahead: frozenset[int] | None = None
         self.missing = 0
 
     def found(self, path: bytes) -> None:
         """The next path: one of the roll, or one that is new."""
         name, place = hash(path), self._next
         if place >= len(self._names) or self._names[place] != name:
+            if self._ahead is None:  # a search for each new name would take as long as all of them together
+                self._ahead = frozenset(self._names[place:])
+            if name not in self._ahead:
+                return
             try:
                 place = self._names.index(name, place)
             except ValueError:

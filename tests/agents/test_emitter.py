@@ -437,14 +437,14 @@ def test_an_interruption_before_any_session_has_nothing_to_say(emit_to_rogue, se
 def test_getting_on_counts_from_where_the_session_began(
     emit_to_rogue, lasting: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Receiver whose machine died has lost what it acknowledged; what it takes of that again is progress,
-    and the time for which the Emitter tries begins anew with it."""
+    """A Receiver whose machine died has lost what it acknowledged; what it takes of that again is progress
+    of its session, for which the Emitter's time stands still."""
     noted: list[bool] = []
 
     class Noting(Outage):
-        def lost(self, cause, *, got_on: bool) -> None:
+        def lost(self, cause, *, reached: int, got_on: bool) -> None:
             noted.append(got_on)
-            super().lost(cause, got_on=got_on)
+            super().lost(cause, reached=reached, got_on=got_on)
 
     monkeypatch.setattr(emitter_module, "Outage", Noting)
 

@@ -58,7 +58,7 @@ def test_an_outage_ends_after_its_limit(after: float, over: bool) -> None:
     clock = Clock()
     one = outage(10.0, clock)
     cause = LegClosed()
-    one.lost(cause, got_on=False)
+    one.lost(cause, reached=0, got_on=False)
     clock.now += after
     assert one.cause is cause
     assert one.left == pytest.approx(max(0.0, 10.0 - after))
@@ -69,8 +69,8 @@ def test_losses_without_progress_are_one_outage() -> None:
     """A link that comes and goes does not make the time longer."""
     clock = Clock()
     one = outage(10.0, clock)
-    for got_on in (True, False, False, False):
-        one.lost(LegClosed(), got_on=got_on)
+    for reached in (5, 5, 0, 5):
+        one.lost(LegClosed(), reached=reached, got_on=False)
         clock.now += 3
     assert one.over
 
@@ -79,19 +79,51 @@ def test_progress_begins_a_new_outage() -> None:
     """As long as it gets on, a delivery may be cut as often as it likes; pauses are short again."""
     clock = Clock()
     one = outage(10.0, clock)
-    for _ in range(1, 20):
-        one.lost(LegClosed(), got_on=True)
+    for reached in range(1, 20):
+        one.lost(LegClosed(), reached=reached, got_on=True)
         assert not one.over
         assert one.left == 10.0
         assert one.pause == 0.0
         clock.now += 9
 
 
+def test_what_is_only_regained_takes_no_time_and_begins_nothing() -> None:
+    """A Receiver that lost what it had is given the time for that; one that keeps nothing is given up."""
+    clock = Clock()
+    one = outage(10.0, clock)
+    one.lost(LegClosed(), reached=60, got_on=True)
+    clock.now += 2
+    one.up()
+    clock.now += 3000
+    one.lost(LegClosed(), reached=50, got_on=True)
+    assert (one.left, one.over) == (8.0, False)
+    assert one.pause > 0
+    for _ in range(4):
+        clock.now += 2
+        one.up()
+        clock.now += 3000
+        assert not one.over or one.left == 0
+        one.lost(LegClosed(), reached=50, got_on=True)
+    assert one.over
+
+
+def test_further_than_ever_begins_a_new_outage() -> None:
+    """After what was lost is regained."""
+    clock = Clock()
+    one = outage(10.0, clock)
+    one.lost(LegClosed(), reached=60, got_on=True)
+    clock.now += 9
+    one.up()
+    clock.now += 3000
+    one.lost(LegClosed(), reached=61, got_on=True)
+    assert (one.left, one.pause) == (10.0, 0.0)
+
+
 def test_without_a_limit_there_is_no_end() -> None:
     """``forever``."""
     clock = Clock()
     one = outage(None, clock)
-    one.lost(LegClosed(), got_on=False)
+    one.lost(LegClosed(), reached=0, got_on=False)
     clock.now += 1e9
     assert (one.left, one.over) == (None, False)
 
@@ -100,7 +132,7 @@ def test_pauses_grow_at_random_and_are_bounded() -> None:
     """None before the first try; then from the shortest to what doubles each time, never over the longest."""
     one = outage(None, Clock())
     for tries in range(1, 60):
-        one.lost(LegClosed(), got_on=False)
+        one.lost(LegClosed(), reached=0, got_on=False)
         pauses = {one.pause for _ in range(50)}
         if tries == 1:
             assert pauses == {0.0}

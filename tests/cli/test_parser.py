@@ -77,6 +77,8 @@ def test_after_two_dashes_everything_is_an_operand():
     """A file may be called like an option."""
     assert parse_command_line(["emit", "--to", "bob", "--", "--json", "-x"]).paths == ["--json", "-x"]
     assert parse_command_line(["receipt", "verify", "--", "-r", "-f"]).paths == ["-f"]
+    with pytest.raises(BadCommandLine, match="not on both sides"):
+        parse_command_line(["emit", "a", "--to", "bob", "--", "-x"])
 
 
 @pytest.mark.parametrize(

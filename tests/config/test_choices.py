@@ -54,22 +54,6 @@ def test_overwriting_clashes_with_standard_output_alone():
     assert settle([layer]) == layer
 
 
-def test_a_service_waits_for_ever():
-    """Together they are a mistake; a service overrules a wait that was said farther off, and the reverse."""
-    both = {"receive_forever": True, "receive_wait": 1.0}
-    with pytest.raises(SettingsContradict, match="^--forever contradicts --wait: a service waits for ever"):
-        settle([chosen(Source.FLAG, **both)])
-    for nearer, farther in ((0, 1), (1, 0)):
-        names = list(both)
-        layers = [
-            chosen(Source.FILE, **{names[farther]: both[names[farther]]}),
-            chosen(Source.FLAG, **{names[nearer]: both[names[nearer]]}),
-        ]
-        settled = values_of(settle(layers))
-        assert settled[names[nearer]] == both[names[nearer]]
-        assert not settled[names[farther]]
-
-
 def test_a_setting_without_a_flag_is_named_by_itself():
     """Programs may give any setting where flags stand."""
     assert str(Origin(Source.FLAG, "idle_limit")) == "idle_limit"

@@ -272,7 +272,7 @@ class Delivery:
 
 def _holds_data(staging: Path) -> bool:
     """Whether there is more than the record of what became of the delivery."""
-    return {path.name for path in staging.iterdir()} - {"state.json"} != set()
+    return {path.name for path in staging.iterdir()} - {"state.json", "state.new"} != set()
 
 
 def stream_size(parcel: Parcel) -> int:
