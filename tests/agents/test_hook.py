@@ -168,6 +168,12 @@ def test_words_are_split_as_a_shell_splits_them(tmp_path, run, ends):
     assert ends == [(ARRIVED, 0, "")]
 
 
+def test_a_signal_for_our_group_is_not_for_the_command(run, ends):
+    """A Ctrl-C at the terminal, or a system that stops us, ends no command that runs."""
+    run(python("import os, sys; sys.exit(os.getsid(0) != os.getpid())"))
+    assert [status for _, status, _ in ends] == [0]
+
+
 def test_its_streams_are_not_ours(run, capfd):
     """It reads nothing, and what it writes to either output is on our standard error."""
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(len(sys.stdin.read()))"

@@ -47,9 +47,11 @@ class Desk:
         self.begun += 1
         return Writer(StagedFile(self.folder, sender="alice"), wake=self.bell.release)
 
-    def claim(self, offer: Offer = STREAM, peer: str = "alice", *, alone: bool = False) -> Intake:
+    def claim(
+        self, offer: Offer = STREAM, peer: str = "alice", *, alone: bool = False, rules: object = None
+    ) -> Intake:
         """As a session does; returns when the answer is there."""
-        intake = self.intakes.claim(peer, offer, self.begin, self.bell.release, alone=alone)
+        intake = self.intakes.claim(peer, offer, self.begin, self.bell.release, alone=alone, rules=rules)
         while intake.writer.answer is None and intake.writer.failure is None:
             assert self.bell.acquire(timeout=PATIENCE)
         return intake
@@ -121,6 +123,26 @@ def test_other_digests_are_another_offer_of_the_same(desk: Desk) -> None:
     assert again is not first
     assert again.writer.answer is not None and again.writer.answer.held == 3
     again.writer.cancel()
+
+
+def test_security_what_is_taken_up_goes_by_the_rules_of_now(desk: Desk) -> None:
+    """What is on the disk of it is gone on with, by another writer, which is made under the new rules."""
+    first = begun(desk, b"abc")
+    again = desk.claim(rules="others")
+    assert again is not first and desk.begun == 2
+    assert again.writer.answer is not None and again.writer.answer.held == 3
+    desk.write(again, b"d")
+    desk.intakes.hold(again)
+    assert desk.claim(rules="others") is again
+    again.writer.cancel()
+
+
+def test_what_is_stored_needs_no_rules_any_more(desk: Desk) -> None:
+    """Only its receipt is missing, and that is given under any."""
+    first = begun(desk, b"abc")
+    first.writer.finish(blake3(b"abc").digest())
+    assert first.writer.wait()
+    assert desk.claim(rules="others") is first
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from selo.agents import events
 from selo.agents.bodies import Abort, AbortCode, Kind, Offer
+from selo.agents.emitter import Emitter
 from selo.agents.errors import (
     CannotBeginAnew,
     DeliveryCut,
@@ -23,7 +24,7 @@ from selo.agents.errors import (
     TargetExists,
 )
 from selo.agents.hook import Arrived
-from selo.agents.meeting import Listening, Terms
+from selo.agents.meeting import Connecting, Listening, Terms
 from selo.agents.meeting_errors import NobodyCame
 from selo.agents.receiver import Receiver
 from selo.agents.sinks import CallableSink, FileSink, FolderSink
@@ -31,11 +32,13 @@ from selo.agents.sources import BytesSource, IterableSource
 from selo.agents.stop import Stop
 from selo.agents.storage.base import StorageRules
 from selo.agents.trees.source import TreeSource
+from selo.config.errors import FileFault
 from selo.config.settings import Settings
 from selo.config.trust import Peer
 from selo.crypto.identity import Identity
 from selo.crypto.items import Item
 from selo.crypto.records import RecordType
+from selo.errors import SeloError
 from tests.agents.rogue import Rogue
 
 
@@ -506,6 +509,47 @@ def test_security_two_peers_with_one_name_for_it_have_two_deliveries(
     assert (tmp_path / "alice" / "data").read_bytes() == DATA
     assert (tmp_path / "carol" / "data").read_bytes() == other
     assert not [event for event in side.events if isinstance(event, events.Failed)]
+
+
+def test_security_who_cannot_be_looked_up_is_not_let_in_and_ends_nothing(
+    make_wire, parties, settings: Settings
+) -> None:
+    """A store that cannot be read for a moment: who knocks then is refused, also at a Receiver for one."""
+    wire, taken, alice = make_wire("tcp"), bytearray(), Peer("alice", True, parties.emitter.public)
+    known = {alice.fingerprint: alice}
+    answers: list[dict[bytes, Peer] | SeloError] = [
+        known,
+        FileFault("read", Path("peers"), "it hangs"),
+        known,
+    ]
+
+    def senders() -> dict[bytes, Peer]:
+        answer = answers.pop(0)
+        if isinstance(answer, SeloError):
+            raise answer
+        return answer
+
+    seen: list[events.Event] = []
+    receiver = Receiver(
+        identity=parties.receiver,
+        senders=senders,
+        make_sink=lambda _sender: CallableSink(taken.extend),
+        terms=Terms(settings=settings, stop=Stop(), report=seen.append),
+    )
+    bob = Peer("bob", False, parties.receiver.public)
+    emitter = Emitter(
+        identity=parties.emitter,
+        peer=bob,
+        source=BytesSource(DATA),
+        terms=Terms(settings=replace(settings, emit_wait=20.0), stop=Stop()),
+    )
+    sending = threading.Thread(target=lambda: emitter.run(Connecting(wire.listener.address, bob, wire.dial)))
+    sending.start()
+    receiver.run(Listening(wire.listener, ("alice",)))
+    sending.join()
+    assert taken == DATA and answers == []
+    refused = [event for event in seen if isinstance(event, events.Refused)]
+    assert any("cannot be found out" in event.reason for event in refused)
 
 
 def test_a_service_takes_others_while_one_is_cut(serve, play_emitter, parties, tmp_path: Path) -> None:

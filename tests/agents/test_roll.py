@@ -34,6 +34,20 @@ def test_every_name_that_is_gone_is_counted_and_no_new_one_is(first: int) -> Non
         assert missing(here, there) == len(set(here) - set(there))
 
 
+def test_many_new_names_are_no_search_each() -> None:
+    """Half of 100,000 under other names: the rest of the roll is looked through once."""
+    names = [b"%06d" % number for number in range(100_000)]
+    assert missing(names, [b"x" + name for name in names[:50_000]] + names[50_000:]) == 50_000
+    roll = Roll()
+    for name in names:
+        roll.add(name)
+    call = roll.call()
+    call.found(b"new")
+    ahead = call._ahead
+    call.found(b"another")
+    assert ahead is not None and call._ahead is ahead
+
+
 def test_a_call_begins_anew() -> None:
     """The same roll serves any number of walks."""
     roll = Roll()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -23,4 +24,6 @@ def test_what_is_needed_and_what_stays_free_is_there_or_it_is_said(tmp_path: Pat
         with pytest.raises(SinkFault, match=words) as caught:
             check_room(folder, "it", needed, kept)
         assert caught.value.for_peer == "there is not enough room for it"
+        # So it is dealt with as a full disk is: what came is kept.
+        assert isinstance(caught.value.__cause__, OSError) and caught.value.__cause__.errno == errno.ENOSPC
     os.close(folder)

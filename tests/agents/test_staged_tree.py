@@ -209,6 +209,27 @@ def test_a_tree_that_is_cut_twice_has_one_journal(folder: Path) -> None:
         discard_all(folder)
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
+def test_security_a_journal_that_cannot_be_opened_costs_nothing(
+    number: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, and with it all that came: the session fails, and the next one goes on."""
+    cut_at(folder, len(TREE) // 2, step=1 << 20)
+    true_open = os.open
+
+    def failing(path, *arguments, **options):
+        if path == "journal":
+            raise OSError(number, os.strerror(number))
+        return true_open(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(SinkFault):
+        sink_for(folder, TREE_OFFER).open(TREE_OFFER)
+    monkeypatch.undo()
+    again, _ = taken_up(folder, lambda good: good[-1])
+    assert again > 0
+
+
 def test_entries_of_which_nothing_was_made_are_dropped_from_the_journal(folder: Path) -> None:
     """They were written down ahead, and the process died: they come again, and are written down again."""
     for name in ("top/closed/deep/b", "top/closed", "top/a"):

@@ -82,6 +82,28 @@ def test_the_named_ones_only(store):
         Senders(store, None)
 
 
+def test_one_who_is_gone_takes_nobody_along(store):
+    """Of several that were named, those who are still there may send, whatever became of the others."""
+    senders = Senders(store, ["bob", "carol"])
+    bob, carol = store.get("bob"), store.get("carol")
+    store.remove("carol")
+    assert senders() == {bob.fingerprint: bob}
+    store.rename("bob", "robert")
+    assert senders() == {}
+    store.rename("robert", "bob")
+    store.add("carol", carol.identity)
+    assert set(senders()) == {bob.fingerprint, carol.fingerprint}
+
+
+def test_a_look_that_tells_nothing_is_followed_by_a_reading(store, monkeypatch):
+    """A file went while the folder was looked at: twice the same nothing is not no change."""
+    senders = Senders(store, None)
+    monkeypatch.setattr(TrustStore, "stamp", lambda _store: None)
+    assert len(senders()) == 1
+    store.remove("bob")
+    assert senders() == {}
+
+
 def test_the_store_is_read_only_where_it_has_changed(store, monkeypatch):
     """A stranger who knocks costs no more than a look at the folder."""
     senders = Senders(store, None)
