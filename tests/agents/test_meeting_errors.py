@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from selo.agents import meeting_errors as errors
-from selo.errors import SeloError, TrustError, UnreachableError, UsageError
+from selo.errors import LocalFault, SeloError, TrustError, UnreachableError, UsageError
 
 FINGERPRINT = bytes(range(32))
 
@@ -23,6 +23,7 @@ EXAMPLES: list[tuple[SeloError, type[SeloError], int]] = [
     (errors.NobodyCame(30.0), UnreachableError, 5),
     (errors.OnlyStrangersCame(30.0, 2), TrustError, 3),
     (errors.HandshakeTimeout("a first message (M1)", 5.0), UnreachableError, 5),
+    (errors.SendersUnknown("cannot read peers: too many open files"), LocalFault, 1),
 ]
 each_example = pytest.mark.parametrize(
     ("error", "family", "status"), [pytest.param(*row, id=type(row[0]).__name__) for row in EXAMPLES]
