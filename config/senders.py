@@ -36,7 +36,8 @@ class Senders:
         """
         stamp = self._store.stamp()  # before it is read: what changes meanwhile is seen the next time
         if stamp is None or stamp != self._stamp:
-            self._known = {}
+            # Nor may the old stamp count again where the reading fails: a file can be put back as it was.
+            self._known, self._stamp = {}, None
             with suppress(NoSenders, NoSuchPeer):
                 self._known = self._read()
             self._stamp = stamp

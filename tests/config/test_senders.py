@@ -124,6 +124,13 @@ def test_security_a_store_that_cannot_be_read_lets_nobody_in(store, home):
             senders()
     path.write_bytes(good)
     assert senders() == before
+    aside = path.with_name("aside")
+    path.rename(aside)
+    path.write_bytes(good[:-2])
+    with pytest.raises(FileDamaged):
+        senders()
+    aside.replace(path)  # the very file that was there: all looks as before
+    assert senders() == before
     os.chmod(home.path, 0o755)
     with pytest.raises(Exposed):
         senders()
