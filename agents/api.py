@@ -15,6 +15,7 @@ from functools import partial
 from typing import BinaryIO, TypeAlias, cast
 
 from selo.agents import events
+from selo.agents.apart import apart
 from selo.agents.arguments import known_peers, require
 from selo.agents.direct import DirectSink
 from selo.agents.emitter import Emitter
@@ -78,7 +79,7 @@ def emit(
         delivery: 16 random bytes that name this delivery. Where an earlier call with the same ones was cut,
             another process's too, this one goes on; without them it goes on within this call only.
         settings: the defaults if None.
-        report: called with events (selo.agents.events), from this thread.
+        report: called with events (selo.agents.events), from a thread of this call's own.
         on_session: called with the facts of each session before any data is sent in it.
         stop: its request, from any thread, ends the delivery in order.
 
@@ -98,14 +99,18 @@ def emit(
     terms = _terms(settings, report, on_session, stop)
     source = as_source(data, name)
     keeper = ReceiptKeeper(receipt) if receipt is not None else None
-    emitter = Emitter(
-        identity=identity, peer=to, source=source, terms=terms, delivery=delivery, receipt=keeper
-    )
-    try:
+
+    def run(terms: Terms) -> events.Delivered:
+        emitter = Emitter(
+            identity=identity, peer=to, source=source, terms=terms, delivery=delivery, receipt=keeper
+        )
         with meeting(
             connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings
         ) as place:
             return emitter.run(place)
+
+    try:
+        return _apart(run, terms)
     finally:
         if keeper is not None:
             keeper.discard()
@@ -145,11 +150,16 @@ def receive(
         Interrupted: ``stop`` was requested.
     """
     terms = _terms(settings, report, on_session, stop)
-    receiver = _receiver(identity, senders, _sink_maker(into, overwrite, terms.settings), terms)
-    with meeting(
-        connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
-    ) as place:
-        return receiver.run(place)
+    make_sink = _sink_maker(into, overwrite, terms.settings)
+
+    def run(terms: Terms) -> events.Delivered:
+        receiver = _receiver(identity, senders, make_sink, terms)
+        with meeting(
+            connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
+        ) as place:
+            return receiver.run(place)
+
+    return _apart(run, terms)
 
 
 def open_stream(
@@ -232,6 +242,11 @@ def run_agents(
         report=report,
     )
     return pipe.auto(stop)
+
+
+def _apart(run: Callable[[Terms], events.Delivered], terms: Terms) -> events.Delivered:
+    with terms.stop.inner() as stop:  # Ctrl-C during this call requests nothing of the program's other calls
+        return apart(partial(run, replace(terms, stop=stop)), stop)
 
 
 def as_source(data: Data, name: str | None) -> Source:

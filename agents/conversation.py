@@ -19,7 +19,7 @@ from selo.agents.mailbox import Mailbox
 from selo.agents.meeting import Part, Terms
 from selo.agents.routes import meeting
 from selo.agents.session import Session
-from selo.agents.stop import Stop
+from selo.agents.stop import Stop, join
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
 from selo.crypto.handshake import Established, Role
@@ -112,7 +112,7 @@ class Conversation:
             unread = self._mailbox.wait_until_over()
             if unread:
                 raise UnreadMessages(unread)
-            self._thread.join()
+            join(self._thread)
         except (UnreadMessages, KeyboardInterrupt):
             self.abort()
             raise

@@ -27,7 +27,7 @@ from selo.agents.meeting import Connecting, Listening, Terms
 from selo.agents.receiver import MakeSink, Receiver
 from selo.agents.routes import FRAME_MAX, OneLegListener, dial, listen_on
 from selo.agents.sources import Source
-from selo.agents.stop import Stop, stop_on_signals
+from selo.agents.stop import HEARING, Stop, stop_on_signals
 from selo.config.settings import Settings, load_settings
 from selo.config.trust import Peer
 from selo.crypto.identity import Identity, PublicIdentity
@@ -177,7 +177,8 @@ class SyncPipe:
     def _reap(self, role: str) -> None:
         child, control = self._children.pop(role)
         control.close()
-        child.join()
+        while child.is_alive():
+            child.join(HEARING)
         if role not in self._delivered:
             raise AgentFailed(role, f"its process ended with {child.exitcode}", "", 1)
 

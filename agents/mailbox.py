@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from selo.agents.errors import NothingCame
+from selo.agents.stop import HEARING, wait_for
 from selo.errors import MisuseError, SeloError
 
 PER_MESSAGE = 64
@@ -46,13 +47,14 @@ class Mailbox:
         """
         with self._condition:
             # One message may always wait, however long: or it could never be sent at all.
-            self._condition.wait_for(
+            wait_for(
+                self._condition,
                 lambda: (
                     self._over
                     or self._no_more_to_say
                     or not self._outbox
                     or self._outbox_bytes + _charge(message) <= self._outgoing_bytes
-                )
+                ),
             )
             self._raise_failure()
             if self._no_more_to_say or self._over:
@@ -76,7 +78,7 @@ class Mailbox:
                     left = None if deadline is None else deadline - time.monotonic()
                     if left is not None and left <= 0:
                         raise NothingCame(timeout or 0.0)
-                    self._condition.wait(left)
+                    self._condition.wait(HEARING if left is None else min(left, HEARING))
             finally:
                 self._takers -= 1
                 self._condition.notify_all()  # who waits for the end looks at the takers
@@ -106,7 +108,7 @@ class Mailbox:
             SeloError: the conversation failed.
         """
         with self._condition:
-            self._condition.wait_for(lambda: self._over or (self._inbox and not self._takers))
+            wait_for(self._condition, lambda: self._over or (self._inbox and not self._takers))
             self._raise_failure()
             return len(self._inbox)
 

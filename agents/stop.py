@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -21,6 +22,22 @@ from selo.errors import Interrupted
 IMPATIENCE = 3.0
 """Seconds that an orderly end may take before a second signal ends the process at once. Longer than
 ``close_grace``, so that an impatient second Ctrl-C does not spoil the telling of the other side."""
+
+HEARING = 0.5
+"""Seconds that a wait without an end lasts at a time. Python acts on a signal between two instructions: one
+that came after the last of them, and before the wait began, would else be heard when the wait is over."""
+
+
+def wait_for(condition: threading.Condition, holds: Callable[[], object]) -> None:
+    """Wait until ``holds()``, however long that takes; Ctrl-C is heard."""
+    while not condition.wait_for(holds, HEARING):
+        pass
+
+
+def join(thread: threading.Thread) -> None:
+    """Wait for the end of a thread, however long that takes; Ctrl-C is heard."""
+    while thread.is_alive():
+        thread.join(HEARING)
 
 
 class Stop:
@@ -66,8 +83,10 @@ class Stop:
         self.check()
         poller = select.poll()  # not select(), which fails in a process with more than 1,024 descriptors
         poller.register(self._readable, select.POLLIN)
-        poller.poll(max(0.0, seconds) * 1000)
-        self.check()
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            poller.poll(min(left, HEARING) * 1000)
+            self.check()
 
     @contextmanager
     def inner(self) -> Iterator[Stop]:

@@ -15,6 +15,7 @@ from selo.agents.facts import SessionFacts
 from selo.agents.meeting import Meeting
 from selo.agents.receiver import Receiver
 from selo.agents.sinks import refuse_tree
+from selo.agents.stop import join, wait_for
 from selo.errors import MisuseError
 
 BLOCKS_AHEAD = 4
@@ -82,7 +83,7 @@ class Stream:
         self._passage.give_up()
         if not self._passage.ended:
             self._receiver.terms.stop.request()
-        self._thread.join()
+        join(self._thread)
 
     def __enter__(self) -> Stream:
         return self
@@ -188,11 +189,11 @@ class Passage:
         with self._condition:
             if self._given_up:
                 raise MisuseError("a stream that was closed")
-            self._condition.wait_for(lambda: self._blocks or self._whole or self._over or self._given_up)
+            wait_for(self._condition, lambda: self._blocks or self._whole or self._over or self._given_up)
             if not self._blocks and not self._given_up:
                 self._drained = True
                 self._condition.notify_all()
-                self._condition.wait_for(lambda: self._over)
+                wait_for(self._condition, lambda: self._over)
                 self._raise_failure()
                 return None
             if self._given_up:  # by another thread, while this one waited: no end in order
@@ -204,7 +205,7 @@ class Passage:
     def offer(self) -> Offer:
         """What the delivery is, once that is known."""
         with self._condition:
-            self._condition.wait_for(lambda: self._offer is not None or self._over)
+            wait_for(self._condition, lambda: self._offer is not None or self._over)
             if self._offer is None:
                 self._raise_failure()
             assert self._offer is not None
@@ -213,7 +214,7 @@ class Passage:
     def facts(self) -> SessionFacts:
         """The session's facts, once there is one."""
         with self._condition:
-            self._condition.wait_for(lambda: self._facts is not None or self._over)
+            wait_for(self._condition, lambda: self._facts is not None or self._over)
             if self._facts is None:
                 self._raise_failure()
             assert self._facts is not None

@@ -20,6 +20,7 @@ from selo.agents.rate import Throttle
 from selo.agents.reader import JOIN_SECONDS
 from selo.agents.sinks import Sink
 from selo.agents.sources import Block
+from selo.agents.stop import join
 from selo.agents.storage.base import Held, ResumableSink
 from selo.agents.storage.handles import NotOnDisk
 from selo.errors import SeloError
@@ -124,7 +125,7 @@ class Writer:
         """Wait until the sink has committed or failed, however long a disk takes; whether it committed."""
         self.hurry()
         if self._thread is not None:
-            self._thread.join()
+            join(self._thread)
         return self.stored is not None
 
     def forget(self) -> None:

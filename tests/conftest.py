@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from selo.config.home import Home
+from tests import leaks
 
 # Shared two-core machines stall for longer than hypothesis allows an example; CI never tries a new seed.
 hypothesis.settings.register_profile("selo", deadline=None, derandomize="CI" in os.environ)
@@ -25,6 +26,13 @@ def _nobody_in_particular(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for variable in [name for name in os.environ if name.startswith("SELO_")]:
             patch.delenv(variable)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("nobody")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was(_nobody_in_particular: None) -> Iterator[None]:
+    """A test whose leavings fail another one, far away and on some runs only, fails itself and always."""
+    with leaks.process_as_it_was():
         yield
 
 

@@ -47,6 +47,7 @@ class Narrator:
         self._next_line = time.monotonic() + PLAIN_INTERVAL
         self._last_said = ""
         self._events: queue.Queue[events.Event | None] = queue.Queue(WAITING_EVENTS)
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="selo-narrator", daemon=True)
         self._thread.start()
 
@@ -62,16 +63,21 @@ class Narrator:
             self._events.put_nowait(event)
 
     def close(self) -> None:
-        """Tell what waits, and take the bar off the terminal."""
-        try:
+        """Tell what waits, and take the bar off the terminal.
+
+        The thread is over then; where standard error is held, as soon as that lets go.
+        """
+        until = time.monotonic() + LAST_WORDS
+        with suppress(queue.Full):
             self._events.put(None, timeout=LAST_WORDS)
-        except queue.Full:
-            return
-        self._thread.join(LAST_WORDS)
+        self._thread.join(max(0.0, until - time.monotonic()))
+        self._given_up.set()
+        with suppress(queue.Full):  # it may have caught up just now, and waits for more
+            self._events.put_nowait(None)
 
     def _run(self) -> None:
         with suppress(OSError):  # nobody reads standard error any more: there is nobody to tell
-            while (event := self._events.get()) is not None:
+            while (event := self._events.get()) is not None and not self._given_up.is_set():
                 self._tell(event)
             self._remove_bar()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import time
@@ -21,6 +20,7 @@ from selo.agents.stop import Stop
 from selo.config.trust import Peer
 from selo.crypto.records import RecordType
 from selo.errors import Interrupted, MisuseError, SeloError, SessionError
+from tests.leaks import descriptors
 
 
 class Ends:
@@ -301,12 +301,6 @@ def test_only_bytes_are_messages(message, ends) -> None:
     assert ends.errors == {}
 
 
-def open_descriptors() -> int:
-    """How many this process has, once what nobody holds any more is gone; 0 where nobody tells."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-
 def test_one_server_after_another_on_one_address(ends) -> None:
     """The address is free when a conversation has ended; no descriptor of it is left."""
 
@@ -318,7 +312,7 @@ def test_one_server_after_another_on_one_address(ends) -> None:
     counts = []
     for _ in range(3):
         ends.run(echo(ends), client)
-        counts.append(open_descriptors())
+        counts.append(descriptors())
     assert ends.errors == {}
     assert counts[0] == counts[1] == counts[2]
 

@@ -27,6 +27,7 @@ from selo.agents.storage.durable import (
 )
 from selo.agents.storage.handles import NotOnDisk
 from selo.config.files import UNSYNCABLE
+from tests.leaks import descriptors
 
 
 def refusing(code: int) -> Callable[..., Any]:
@@ -115,9 +116,9 @@ def test_every_file_and_folder_of_a_tree_is_synced(tmp_path: Path, monkeypatch: 
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
     root = os.open(tmp_path, os.O_RDONLY)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     sync_tree(root)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     os.close(root)
     assert sorted(synced) == sorted((tmp_path / name).stat().st_ino for name in names)
 

@@ -16,6 +16,7 @@ from selo.agents.storage.handles import Handles
 from selo.agents.trees.entries import Entry, EntryReader
 from selo.config.policy import Names
 from tests.agents.storing import FOLDER, MTIME, STORED_TREE, TREE, look, tree
+from tests.leaks import descriptors
 
 
 class Growth:
@@ -67,13 +68,13 @@ def test_a_top_level_folder_that_may_not_be_written_to_gets_its_mode_where_it_is
 
 def test_as_many_folders_are_open_as_it_is_deep(growth: Growth) -> None:
     """Not one more: a process has few descriptors."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     growth.feed(
         tree(*((depth, b"d", FOLDER) for depth in range(9)), *((1, b"%d" % n, FOLDER) for n in range(9)))
     )
-    assert len(os.listdir("/proc/self/fd")) == before + 2
+    assert descriptors() == before + 2
     growth.end()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3, 60, 99])
@@ -82,10 +83,10 @@ def test_security_a_deep_tree_takes_few_descriptors(cut: int, tmp_path: Path) ->
     deep = 100
     down = tree(*((depth, b"d", FOLDER) for depth in range(deep)), (deep, b"x", b"x"))
     up = tree(*((depth, b"y", b"%d" % depth) for depth in range(deep - 1, 0, -1)))
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     growth = Growth(tmp_path)
     growth.feed(down)
-    assert len(os.listdir("/proc/self/fd")) == before + 1 + OPEN_LEVELS
+    assert descriptors() == before + 1 + OPEN_LEVELS
     if cut:
         growth.handles.close_all()
         growth = Growth(tmp_path, again=True)
@@ -93,10 +94,10 @@ def test_security_a_deep_tree_takes_few_descriptors(cut: int, tmp_path: Path) ->
             assert growth.tree.find(entry)
             list(growth.tree.content_found(None))
         growth.reader = growth.tree.end_finding()
-        assert len(os.listdir("/proc/self/fd")) <= before + 1 + OPEN_LEVELS
+        assert descriptors() <= before + 1 + OPEN_LEVELS
         growth.feed(tree(*((depth, b"d", FOLDER) for depth in range(cut + 1, deep)), (deep, b"x", b"x")))
     growth.feed(up)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1 + OPEN_LEVELS
+    assert descriptors() <= before + 1 + OPEN_LEVELS
     growth.end()
     growth.handles.close_all()
     stored = look(tmp_path)

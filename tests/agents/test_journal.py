@@ -11,6 +11,7 @@ import pytest
 from selo.agents.storage import journal
 from selo.agents.storage.handles import Handles
 from selo.agents.storage.journal import JOURNAL, Journal
+from tests.leaks import descriptors
 
 ENTRIES = [b"first", b"x" * 300, b"", b"last"]
 
@@ -68,10 +69,10 @@ def test_security_what_is_no_journal_is_not_opened_as_one(what: str, root: int, 
         (tmp_path / "victim").touch()
         place.symlink_to("victim")
     handles = Handles()
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     with pytest.raises(OSError):
         Journal(handles, root, make=False)
     if what != "nothing":
         with pytest.raises(FileExistsError):
             Journal(handles, root, make=True)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before

@@ -9,6 +9,7 @@ import pytest
 from selo.agents.errors import NothingCame, PeerLost
 from selo.agents.mailbox import PER_MESSAGE, Mailbox
 from selo.errors import MisuseError
+from tests.agents.bell import ctrl_c_that_wakes_nobody
 
 
 @pytest.fixture
@@ -53,6 +54,19 @@ def test_messages_arrive_in_order(mailbox) -> None:
         mailbox.deliver(message, 1)
     mailbox.nothing_more_comes()
     assert [mailbox.take(0) for _ in range(5)] == [b"a", b"", b"b", None, None]
+
+
+@pytest.mark.parametrize("call", ["put", "take", "take for a minute", "wait until over"])
+def test_ctrl_c_ends_every_wait(mailbox, call) -> None:
+    """Also one that comes in the moment before the wait begins."""
+    mailbox.put(b"x" * 10)
+    with ctrl_c_that_wakes_nobody():
+        if call == "put":
+            mailbox.put(b"more than there is room for")
+        elif call == "wait until over":
+            mailbox.wait_until_over()
+        else:
+            mailbox.take(None if call == "take" else 60.0)
 
 
 def test_a_full_outbox_makes_the_program_wait(mailbox) -> None:

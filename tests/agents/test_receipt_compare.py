@@ -17,6 +17,7 @@ from selo.agents.receipt_file import ReceiptKeeper, StoredReceipt, read_receipt
 from selo.crypto.items import Item, ItemLog, ItemType
 from selo.crypto.receipts import Statement
 from selo.crypto.suites import CLASSIC
+from tests.leaks import descriptors
 
 MakeReceipt = Callable[..., StoredReceipt]
 
@@ -355,12 +356,12 @@ def test_no_handle_is_left_open(photos: Path, make_receipt: MakeReceipt) -> None
     """However many paths there are, and whatever is missing in them."""
     receipt = make_receipt(list(items_of(photos)))
     shutil.rmtree(photos / "2026")
-    before = open_handles()
+    before = descriptors()
     comparison = Comparison(receipt, [str(photos)])
     assert list(comparison.differences())
-    assert open_handles() == before
+    assert descriptors() == before
     assert list(comparison.extras()) == []
-    assert open_handles() == before
+    assert descriptors() == before
 
 
 def test_handles_are_no_more_than_folders_are_deep(tmp_path: Path, make_receipt: MakeReceipt) -> None:
@@ -372,12 +373,8 @@ def test_handles_are_no_more_than_folders_are_deep(tmp_path: Path, make_receipt:
     receipt = make_receipt([item for top in tops for item in items_of(top)])
     for top in tops:
         (top / "file").write_bytes(b"y")
-    before, seen = open_handles(), 0
+    before, seen = descriptors(), 0
     for _ in Comparison(receipt, [str(top) for top in tops]).differences():
         seen += 1
-        assert open_handles() <= before + 1
+        assert descriptors() <= before + 1
     assert seen == 30
-
-
-def open_handles() -> int:
-    return len(os.listdir("/proc/self/fd"))

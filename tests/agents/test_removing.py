@@ -9,6 +9,7 @@ import pytest
 
 from selo.agents.storage.removing import remove, remove_all_but
 from tests.agents.storing import as_nobody, memory_folder
+from tests.leaks import descriptors
 
 
 def fill(folder: Path) -> None:
@@ -29,14 +30,14 @@ def test_security_everything_below_goes_and_links_are_not_followed(tmp_path: Pat
     (tmp_path / "tree").mkdir()
     fill(tmp_path / "tree")
     root = os.open(tmp_path, os.O_RDONLY)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for name in ("tree", "link", "nothing"):
         remove(root, name)
     assert [path.name for path in tmp_path.rglob("*")] == ["victim", "file"]
     fill(tmp_path)
     remove_all_but(root, ("victim",))
     assert [path.name for path in tmp_path.rglob("*")] == ["victim", "file"]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     os.close(root)
 
 

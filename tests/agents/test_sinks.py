@@ -6,7 +6,6 @@ How a staged file or tree is cut, damaged and taken up again is in test_staged.p
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import socket
 import stat
@@ -36,6 +35,7 @@ from selo.agents.storage.base import ResumableSink, StorageRules
 from selo.config.policy import Overwrite
 from selo.crypto.items import Item
 from tests.agents.storing import STORED_TREE, TREE, TREE_OFFER, look
+from tests.leaks import no_descriptor_left
 
 PATIENCE = 20.0
 """Seconds after which what should have come is missing; nothing waits that long when all is well."""
@@ -49,11 +49,8 @@ STREAM = Offer(Kind.STREAM, "name.bin", None, DELIVERY)
 @pytest.fixture(autouse=True)
 def _no_descriptor_leaks() -> Iterator[None]:
     """Committed or discarded, a sink leaves no descriptor open."""
-    before = len(os.listdir("/proc/self/fd"))
-    yield
-    if len(os.listdir("/proc/self/fd")) > before:
-        gc.collect()
-        assert len(os.listdir("/proc/self/fd")) <= before, "descriptors leaked"
+    with no_descriptor_left():
+        yield
 
 
 def file_sink(folder: Path, rules: StorageRules = TO_BE_FINISHED) -> ResumableSink:

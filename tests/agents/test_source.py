@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import stat
@@ -23,6 +22,7 @@ from selo.agents.trees.entries import Entry, EntryReader, EntryType
 from selo.agents.trees.rules import BadPattern, Rules
 from selo.agents.trees.source import TreeSource
 from selo.crypto.items import Item, ItemLog, ItemType
+from tests.leaks import no_descriptor_left
 
 BLOCK = 64
 PATIENCE = 20.0
@@ -34,11 +34,8 @@ FOLDER, FILE, LINK = EntryType
 @pytest.fixture(autouse=True)
 def _no_descriptor_leaks() -> Iterator[None]:
     """Whatever a test did with a source, when the source is gone its descriptors are."""
-    before = len(os.listdir("/proc/self/fd"))
-    yield
-    if len(os.listdir("/proc/self/fd")) > before:
-        gc.collect()  # an error that a test caught may have held its source
-        assert len(os.listdir("/proc/self/fd")) <= before, "descriptors leaked"
+    with no_descriptor_left():
+        yield
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from selo.agents.bodies import Kind, Offer
 from selo.agents.errors import SourceFault
 from selo.agents.sources import BytesSource, DescriptorSource, FileSource, IterableSource, Source, open_source
+from tests.leaks import no_descriptor_left
 
 BLOCK = 64
 PATIENCE = 20.0
@@ -34,11 +35,8 @@ T = TypeVar("T")
 @pytest.fixture(autouse=True)
 def _no_descriptor_leaks() -> Iterator[None]:
     """Whatever a test did with a source, when the source is gone its descriptors are."""
-    before = len(os.listdir("/proc/self/fd"))
-    yield
-    if len(os.listdir("/proc/self/fd")) > before:
-        gc.collect()  # an error that a test caught may have held its source
-        assert len(os.listdir("/proc/self/fd")) <= before, "descriptors leaked"
+    with no_descriptor_left():
+        yield
 
 
 @pytest.fixture

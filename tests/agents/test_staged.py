@@ -43,6 +43,7 @@ from tests.agents.storing import (
     sink_for,
     summary_of,
 )
+from tests.leaks import descriptors
 
 each_delivery = pytest.mark.parametrize(("offer", "data", "stored"), DELIVERIES.values(), ids=DELIVERIES)
 
@@ -160,17 +161,17 @@ def test_discard_from_another_thread_removes_what_is_there_and_leaves_the_descri
     sink = sink_for(tmp_path, offer)
     opened(sink, offer)
     sink.write(data[:60])
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for end in (sink.suspend, sink.discard):
         other = threading.Thread(target=end)
         other.start()
         other.join()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors() == before
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SinkFault):
         finish(sink, data, 60)
     sink.discard()
-    assert len(os.listdir("/proc/self/fd")) < before
+    assert descriptors() < before
     assert list(tmp_path.iterdir()) == []
 
 

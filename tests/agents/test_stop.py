@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import signal
@@ -13,17 +12,13 @@ import time
 
 import pytest
 
-from selo.agents.stop import Stop, stop_on_signals
+from selo.agents.stop import Stop, join, stop_on_signals, wait_for
 from selo.errors import Interrupted
+from tests.agents.bell import ctrl_c_that_wakes_nobody
+from tests.leaks import descriptors
 
 LONG = 60.0
 """Seconds of a sleep that must be cut short; nothing waits that long when all is well."""
-
-
-def descriptors() -> int:
-    """How many descriptors this process has open."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -39,6 +34,26 @@ def test_a_signal_ends_a_sleep_with_its_own_exit_status(number: signal.Signals) 
     assert time.monotonic() - started < LONG / 2
     assert caught.value.signal_number == number
     assert caught.value.exit_status == 128 + number
+
+
+@pytest.mark.parametrize("waits", ["for a condition", "for a thread", "asleep"])
+def test_a_signal_that_comes_just_before_a_wait_is_heard(waits: str) -> None:
+    """Python looks for signals between two instructions: after the last of them none would end the wait."""
+    condition, over = threading.Condition(), threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    with ctrl_c_that_wakes_nobody(), condition:
+        if waits == "for a condition":
+            wait_for(condition, over.is_set)
+        elif waits == "for a thread":
+            join(thread)
+        else:
+            Stop().sleep(LONG)
+    over.set()
+    with condition:
+        wait_for(condition, over.is_set)
+    join(thread)
+    assert not thread.is_alive()
 
 
 def test_a_thread_ends_a_sleep() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +10,11 @@ from dataclasses import replace
 import pytest
 
 import selo
+from selo.agents.bodies import Kind, Offer
+from selo.agents.stream import Passage
+from tests.agents.bell import ctrl_c_that_wakes_nobody
 from tests.agents.test_api import DATA, PATIENCE, Child, Ends
+from tests.leaks import descriptors
 
 
 @pytest.fixture
@@ -47,8 +49,7 @@ def test_the_blocks_are_the_delivery(ends, pool):
             assert b"".join(stream) == DATA * 20
             assert next(stream, None) is None
         assert stream.delivered.blake3 == emitted.result(PATIENCE).blake3
-        gc.collect()
-        now = len(os.listdir("/proc/self/fd"))
+        now = descriptors()
         assert before is None or now <= before
         before = now
 
@@ -164,3 +165,18 @@ def test_an_error_of_the_report_is_itself(ends):
 
     with stream_of(ends, report=report) as stream, pytest.raises(KeyError, match="mine"):
         next(stream)
+
+
+@pytest.mark.parametrize("call", ["take", "take the end", "offer", "facts"])
+def test_ctrl_c_ends_every_wait(call):
+    """Also one that comes in the moment before the wait begins."""
+    passage = Passage()
+    if call == "take the end":
+        passage.open(Offer(Kind.STREAM, "name", None, bytes(16)))
+        committing = threading.Thread(target=passage.commit)
+        committing.start()
+    with ctrl_c_that_wakes_nobody():
+        getattr(passage, call.split()[0])()
+    if call == "take the end":
+        committing.join(PATIENCE)
+        assert not committing.is_alive()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import socket
@@ -17,16 +16,14 @@ from selo.agents.errors import SourceFault
 from selo.agents.trees.entries import DEPTH_MAX, link_stays_inside
 from selo.agents.trees.rules import Rules
 from selo.agents.trees.walk import Root, special, walk
+from tests.leaks import descriptors, no_descriptor_left
 
 
 @pytest.fixture(autouse=True)
 def _no_descriptor_leaks() -> Iterator[None]:
     """However a walk ends, its descriptors are closed."""
-    before = len(os.listdir("/proc/self/fd"))
-    yield
-    if len(os.listdir("/proc/self/fd")) > before:
-        gc.collect()
-        assert len(os.listdir("/proc/self/fd")) <= before, "descriptors leaked"
+    with no_descriptor_left():
+        yield
 
 
 @pytest.fixture
@@ -202,9 +199,9 @@ def test_the_deepest_level_is_named(top: Path) -> None:
             below = os.open("d", os.O_RDONLY, dir_fd=here)
             os.close(here)
             here = below
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors()
         for found in walk(Root(str(top), b"top"), Rules()):
-            assert len(os.listdir("/proc/self/fd")) == before + found.depth + 1
+            assert descriptors(collect=False) == before + found.depth + 1
         assert found.depth == DEPTH_MAX
         os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
         with pytest.raises(SourceFault, match=f"more than {DEPTH_MAX} folders deep"):

@@ -321,16 +321,32 @@ def test_nothing_goes_to_standard_output(context: Context, capsys: pytest.Captur
 
 
 def test_a_held_terminal_holds_nothing_up(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where standard error takes nothing (Ctrl-S, a full pipe), events are dropped and nobody waits."""
+    """Where standard error takes nothing (Ctrl-S, a full pipe), events are dropped and nobody waits.
+
+    When it takes something again, nothing more is told and the thread ends.
+    """
     held = threading.Event()
-    monkeypatch.setattr(report, "write_error_line", lambda _line: held.wait(60))
+    told: list[str] = []
+
+    def write_line(line: str) -> None:
+        assert held.wait(60)
+        told.append(line)
+
+    monkeypatch.setattr(report, "write_error_line", write_line)
     monkeypatch.setattr(report, "LAST_WORDS", 0.1)
-    narrator = Narrator(context)
-    for _ in range(10 * WAITING_EVENTS):
-        narrator(EXAMPLES[0])
+    before = set(threading.enumerate())
+    narrator = Narrator(replace(context, verbose=True))
+    for _ in range(10):
+        for event in EXAMPLES:
+            for _ in range(WAITING_EVENTS // len(EXAMPLES)):
+                narrator(event)
     narrator.close()
     assert not held.is_set()
     held.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert len(told) < 10
 
 
 def test_a_broken_terminal_breaks_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
