@@ -61,6 +61,8 @@ def parse_command_line(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _settle_source(arguments: argparse.Namespace) -> None:
+    if arguments.receipt == "-":  # for those who mean standard output, and would find a file of that name
+        raise BadCommandLine("the receipt goes into a file, which - is none; ./- is", "selo emit")
     if not arguments.paths:
         if sys.stdin is None or sys.stdin.isatty():
             raise BadCommandLine("nothing to send: name a file or folder, or pipe a stream in", "selo emit")

@@ -232,6 +232,13 @@ def test_what_is_no_setting_keeps_its_name():
     assert (emitted.ignore_files, emitted.receipt) == ([".gitignore"], "r")
 
 
+def test_a_receipt_goes_into_a_file():
+    """`-` would be taken for standard output by most, and for a file of that name by us."""
+    with pytest.raises(BadCommandLine, match="into a file"):
+        parse_command_line([*EMIT, "--receipt", "-", "file"])
+    assert parse_command_line([*EMIT, "--receipt", "./-", "file"]).receipt == "./-"
+
+
 def test_lists_of_one_line_are_not_those_of_the_next():
     """What was left out once is not left out of the delivery after."""
     parse_command_line([*EMIT, "--exclude", "a", "--ignore-file", "b", "file"])
