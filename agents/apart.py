@@ -1,12 +1,15 @@
-"""Work in a thread of its own, out of the reach of KeyboardInterrupt."""
+"""Work in a thread of its own, out of the reach of what signal handlers raise."""
 
 from __future__ import annotations
 
+import _thread
+import contextvars
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from selo.agents.stop import HEARING, Stop
+from selo.agents.stop import HEARING, IMPATIENCE, Stop
 
 T = TypeVar("T")
 
@@ -14,17 +17,18 @@ T = TypeVar("T")
 def apart(work: Callable[[], T], stop: Stop) -> T:
     """Do ``work`` in a thread of its own, wait for it, and return what it returns.
 
-    In the main thread of a program KeyboardInterrupt strikes between any two instructions: after a record
-    took its number and before it left, so that the other side would see a gap and no reason; or in a
-    destructor, which swallows it. While the work is done elsewhere, nothing but this wait can be struck.
+    KeyboardInterrupt, and whatever else a signal's handler raises, strikes the main thread almost anywhere:
+    after a record took its number and before it left, so that the other side would see a gap and no reason;
+    or in a destructor, which swallows it. While the work is done elsewhere, nothing but this wait is struck.
 
     Args:
-        work: ends soon after a request to ``stop``.
-        stop: requested when KeyboardInterrupt came.
+        work: ends soon after a request to ``stop``; sees the caller's context variables.
+        stop: requested when something struck.
 
     Raises:
         BaseException: what ``work`` raised.
-        KeyboardInterrupt: it came, and the work has ended since; or it came twice, and the work may go on.
+        KeyboardInterrupt, or what another handler raised: the work was asked to end, and has ended. Only
+            where a second one strikes more than ``IMPATIENCE`` seconds later, it may still go on.
     """
     results: list[T] = []
     failures: list[BaseException] = []
@@ -32,26 +36,51 @@ def apart(work: Callable[[], T], stop: Stop) -> T:
     # stay locked.
     over = threading.Lock()
     over.acquire()
+    context = contextvars.copy_context()
+    claim = threading.Lock()  # of the work when it begins, or of whatever strikes before
 
     def body() -> None:
+        if not claim.acquire(blocking=False):
+            return
         try:
-            results.append(work())
+            results.append(context.run(work))
         except BaseException as error:
             failures.append(error)
         finally:
             over.release()
+
+    def begin() -> None:
+        try:
+            threading.Thread(target=body, name="selo-call", daemon=True).start()
+        except RuntimeError as error:  # of too many threads
+            failures.append(error)
 
     def wait() -> None:
         while not (results or failures):
             over.acquire(timeout=HEARING)
 
     try:
-        threading.Thread(target=body, name="selo-call", daemon=True).start()
+        # `Thread.start` falls to pieces when it is struck, so it is left to a thread that cannot be.
+        _thread.start_new_thread(begin, ())
         wait()
-    except KeyboardInterrupt:
+    except BaseException:
         stop.request()
-        wait()
+        if not claim.acquire(blocking=False):
+            _patiently(wait)
+        failures.clear()  # whose frames would keep open what they have open
         raise
     if results:
         return results[0]
-    raise failures.pop()  # not kept in a frame of its own traceback: that would keep open what it has open
+    raise failures.pop()
+
+
+def _patiently(wait: Callable[[], None]) -> None:
+    """Wait, whatever strikes in the first moments: who leans on Ctrl-C does not mean the other side not to be
+    told."""
+    until = time.monotonic() + IMPATIENCE
+    while True:
+        try:
+            return wait()
+        except BaseException:
+            if time.monotonic() > until:
+                raise

@@ -1,7 +1,8 @@
 """What an embedding program calls: one call for each thing that the command line does.
 
 All of them block; each may run in a thread of its own (`asyncio.to_thread`). None touches
-signal handlers: Ctrl-C arrives as KeyboardInterrupt, after the other side was told.
+signal handlers: Ctrl-C arrives as KeyboardInterrupt, after the other side was told, and
+what another handler raises arrives in the same way.
 """
 
 from __future__ import annotations
@@ -98,22 +99,21 @@ def emit(
         raise MisuseError(f"delivery takes {DELIVERY_LENGTH} bytes")
     terms = _terms(settings, report, on_session, stop)
     source = as_source(data, name)
-    keeper = ReceiptKeeper(receipt) if receipt is not None else None
 
     def run(terms: Terms) -> events.Delivered:
-        emitter = Emitter(
-            identity=identity, peer=to, source=source, terms=terms, delivery=delivery, receipt=keeper
-        )
-        with meeting(
-            connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings
-        ) as place:
+        with ExitStack() as stack:
+            keeper = ReceiptKeeper(receipt) if receipt is not None else None
+            if keeper is not None:
+                stack.callback(keeper.discard)
+            emitter = Emitter(
+                identity=identity, peer=to, source=source, terms=terms, delivery=delivery, receipt=keeper
+            )
+            place = stack.enter_context(
+                meeting(connect=connect, bind=bind, identity=identity, peers=[to], settings=terms.settings)
+            )
             return emitter.run(place)
 
-    try:
-        return _apart(run, terms)
-    finally:
-        if keeper is not None:
-            keeper.discard()
+    return _apart(run, terms)
 
 
 def receive(
@@ -189,19 +189,29 @@ def open_stream(
     """
     passage = Passage()
     terms = _terms(settings, report, passage.on_session, stop)
+    made: list[Stream] = []
     with ExitStack() as stack:
         terms = replace(terms, stop=stack.enter_context(terms.stop.inner()))
-        receiver = _receiver(identity, senders, lambda _sender: passage, terms)
-        place = stack.enter_context(
-            meeting(
-                connect=connect, bind=bind, identity=identity, peers=_peers(senders), settings=terms.settings
+
+        def begin() -> Stream:
+            receiver = _receiver(identity, senders, lambda _sender: passage, terms)
+            peers = _peers(senders)
+            place = stack.enter_context(
+                meeting(connect=connect, bind=bind, identity=identity, peers=peers, settings=terms.settings)
             )
-        )
-        end = stack.pop_all()
+            end = stack.pop_all()
+            try:
+                made.append(Stream(receiver, place, end, passage))
+            except BaseException:
+                end.close()
+                raise
+            return made[0]
+
         try:
-            return Stream(receiver, place, end, passage)
+            return apart(begin, terms.stop)
         except BaseException:
-            end.close()
+            for stream in made:
+                stream.close()
             raise
 
 

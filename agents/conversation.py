@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from selo.agents import events
+from selo.agents.apart import apart
 from selo.agents.arguments import known_peers, require
 from selo.agents.dialogue import Dialogue
 from selo.agents.errors import ConversationCut, InternalFault, UnreadMessages
@@ -182,7 +183,7 @@ def converse(
         connect: where the peer listens, as in ``tcp://host:7800``. Tries for ``settings.emit_wait`` seconds.
         bind: where we listen. Waits for ``settings.receive_wait`` seconds (without end by default).
         settings: the defaults if None.
-        report: called with events (selo.agents.events), from this thread.
+        report: called with events (selo.agents.events), from a thread of this call's own.
         stop: its request, from any thread, ends the waiting and the conversation.
 
     Raises:
@@ -202,21 +203,31 @@ def converse(
     if not known:
         raise MisuseError("a conversation needs a peer")
     side = _Side(identity, known, terms, Role.EMITTER if connect is not None else Role.RECEIVER)
+    made: list[Conversation] = []
     with ExitStack() as stack:
         terms = replace(terms, stop=stack.enter_context(stop.inner()))
-        place = stack.enter_context(
-            meeting(connect=connect, bind=bind, identity=identity, peers=known, settings=settings)
-        )
-        leg, established = place.establish(side.part(), terms)
-        stack.callback(leg.close)
-        # The thread of the conversation ends what was begun here; if it cannot be started, we do.
-        end = stack.pop_all()
-        try:
-            return Conversation(
-                leg, established, side.by_fingerprint[established.peer.fingerprint], terms, end
+
+        def begin() -> Conversation:
+            place = stack.enter_context(
+                meeting(connect=connect, bind=bind, identity=identity, peers=known, settings=settings)
             )
+            leg, established = place.establish(side.part(), terms)
+            stack.callback(leg.close)
+            peer = side.by_fingerprint[established.peer.fingerprint]
+            # The thread of the conversation ends what was begun here; if it cannot be started, we do.
+            end = stack.pop_all()
+            try:
+                made.append(Conversation(leg, established, peer, terms, end))
+            except BaseException:
+                end.close()
+                raise
+            return made[0]
+
+        try:
+            return apart(begin, terms.stop)
         except BaseException:
-            end.close()
+            for conversation in made:
+                conversation.abort()
             raise
 
 

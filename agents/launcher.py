@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
 
@@ -147,10 +148,10 @@ class SyncPipe:
             settings=self._settings,
         )
         child = self._context.Process(target=_run_agent, args=(order, theirs), name=f"selo {role}")
-        with _unheard_interrupts():
+        with _interrupts_held():  # until the child is where `_end` finds it
             child.start()
+            self._children[role] = (child, ours)
         theirs.close()
-        self._children[role] = (child, ours)
 
     def _listen(self) -> None:
         """Take what the children say, for a moment."""
@@ -196,16 +197,28 @@ class SyncPipe:
 
 
 @contextmanager
-def _unheard_interrupts() -> Iterator[None]:
-    """A child that starts in this block ignores Ctrl-C, which a terminal sends to all: its parent ends it."""
-    if threading.current_thread() is not threading.main_thread():  # nobody else may touch handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of this block.
+
+    A terminal sends it to all: a child that starts within never hears it, and its parent ends it.
+    """
+    resource_tracker.ensure_running()  # or it would be started within, and let SIGINT loose when it is
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    came: list[int] = []
+    # The mask is for the child, which inherits it. Here it is not enough: another thread can get the signal.
+    handler = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and handler is not None
+    if ours:
+        signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if ours:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 @dataclass(frozen=True)

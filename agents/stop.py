@@ -24,8 +24,8 @@ IMPATIENCE = 3.0
 ``close_grace``, so that an impatient second Ctrl-C does not spoil the telling of the other side."""
 
 HEARING = 0.5
-"""Seconds that a wait without an end lasts at a time. Python acts on a signal between two instructions: one
-that came after the last of them, and before the wait began, would else be heard when the wait is over."""
+"""Seconds that a wait without an end lasts at a time. Python acts on a signal between two instructions: on
+one that comes after the last instruction and before the wait begins, only when the wait ends."""
 
 
 def wait_for(condition: threading.Condition, holds: Callable[[], object]) -> None:
@@ -104,11 +104,12 @@ class Stop:
     @contextmanager
     def waking(self, wake: Callable[[], None]) -> Iterator[None]:
         """While in the block, a request also calls ``wake``."""
-        self._wakers.append(wake)
         try:
+            self._wakers.append(wake)
             yield
         finally:
-            self._wakers.remove(wake)
+            with suppress(ValueError):  # interrupted before it was there
+                self._wakers.remove(wake)
 
 
 def _close(*descriptors: int) -> None:
@@ -123,6 +124,8 @@ def stop_on_signals() -> Iterator[Stop]:
     A signal that comes again more than ``IMPATIENCE`` seconds after the first ends the process at
     once: a disk or a name server that hangs is not worth waiting for when somebody asks twice. One
     that was ignored when we were started, as ``nohup`` and background jobs of scripts do, stays so.
+    Once a signal came the process is about to end, and the handlers stay: a further one would be
+    KeyboardInterrupt, in the middle of the last words.
     """
     stop = Stop()
 
@@ -144,5 +147,6 @@ def stop_on_signals() -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if not first:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -40,9 +40,9 @@ def process_as_it_was() -> Iterator[None]:
     threads, handlers, folder = _threads(), _handlers(), os.getcwd()
     yield
     until = time.monotonic() + ENDING
-    for thread in _threads() - threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    assert not (left := [each.name for each in _threads() - threads]), f"threads are left: {left}"
+    while (left := _threads() - threads) and time.monotonic() < until:
+        time.sleep(0.005)
+    assert not left, "threads are left"
     assert _handlers() == handlers, "a signal's handler is left"
     assert os.getcwd() == folder, "the current folder is another"
 

@@ -14,7 +14,7 @@ from selo.agents.cli.findings import Finding, note, ok, problem
 from selo.agents.establish import HandshakeLink, establish_as_emitter, establish_as_receiver
 from selo.agents.events import ignore
 from selo.agents.routes import dial, listen_on
-from selo.agents.stop import Stop
+from selo.agents.stop import Stop, join
 from selo.config.settings import Settings
 from selo.config.trust import Peer
 from selo.crypto.handshake import Established
@@ -153,7 +153,7 @@ def _handshake(listener: Listener, emitter: Identity, receiver: Identity, settin
             )
     except SeloError as error:
         ours = error
-    thread.join()
+    join(thread)
     return _judged(ours, results)
 
 

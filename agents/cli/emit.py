@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable
 
+from selo.agents.apart import apart
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
 from selo.agents.emitter import Emitter
@@ -22,6 +23,7 @@ from selo.config.catalogue import CATALOGUE
 from selo.config.errors import SettingMissing
 from selo.config.settings import Settings
 from selo.config.trust import Peer, TrustStore
+from selo.crypto.identity import Identity
 from selo.crypto.receipts import Statement
 from selo.crypto.suites import suite_by_name
 from selo.errors import LocalFault
@@ -43,31 +45,22 @@ def run(arguments: Namespace, context: Context) -> int:
     narrator = Narrator(context)
     with stop_on_signals() as stop:
         terms = Terms(settings=settings, stop=stop, suite=suite_by_name(settings.suite), report=narrator)
-        try:
+
+        def deliver() -> _Errand | None:
             errand = _Errand(arguments, context, peer, _source(arguments, context, stop, narrator))
             if errand.was_stored(narrator, stop.check):
-                return 0 if keeper is None else _without_receipt(context)
-            emitter = Emitter(
-                identity=identity,
-                peer=peer,
-                source=errand.source,
-                terms=terms,
-                delivery=errand.remembered.delivery if errand.remembered is not None else None,
-                receipt=keeper,
-                on_verified=errand.note_stored,
-            )
-            with meeting(
-                connect=settings.emit_connect,
-                bind=settings.emit_bind,
-                identity=identity,
-                peers=[peer],
-                settings=settings,
-            ) as place:
-                emitter.run(place)
+                return None
+            errand.run(identity, terms, keeper)
+            return errand
+
+        try:
+            errand = apart(deliver, stop)  # so that a second signal is heard whatever hangs
         finally:
             narrator.close()
             if keeper is not None:
                 keeper.discard()
+        if errand is None:
+            return 0 if keeper is None else _without_receipt(context)
         errand.forget()  # the last thing: until then the same command would find that it is stored
     return 0
 
@@ -114,6 +107,27 @@ class _Errand:
         )
         self.forget()
         return True
+
+    def run(self, identity: Identity, terms: Terms, keeper: ReceiptKeeper | None) -> None:
+        """Deliver it."""
+        settings = terms.settings
+        emitter = Emitter(
+            identity=identity,
+            peer=self._peer,
+            source=self.source,
+            terms=terms,
+            delivery=self.remembered.delivery if self.remembered is not None else None,
+            receipt=keeper,
+            on_verified=self.note_stored,
+        )
+        with meeting(
+            connect=settings.emit_connect,
+            bind=settings.emit_bind,
+            identity=identity,
+            peers=[self._peer],
+            settings=settings,
+        ) as place:
+            emitter.run(place)
 
     def note_stored(self, statement: Statement) -> None:
         """The receipt has verified."""

@@ -7,6 +7,7 @@ final period; what to do next follows as `hint: ...`. With --json both are one o
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -49,9 +50,11 @@ _HANDLERS = {
 
 
 def entry() -> NoReturn:
-    """The console script: `main` on this process's arguments, then the end of the process."""
+    """`main` on this process's arguments, then the end of the process."""
     prepare_standard_streams()
     status = main()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is left that would have to be put in order
     drop_unwritten_output()
     sys.exit(status)
 
@@ -61,9 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises nothing: every error ends as words on standard error and a status (docs/PROTOCOL.md, section 12).
     """
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    manner = _Manner.before_settings(arguments)
+    manner = _Manner(json=False, verbose=False)
     try:
+        arguments = sys.argv[1:] if argv is None else list(argv)
+        manner = _Manner.before_settings(arguments)
         return _run(arguments, manner)
     except BrokenPipeError:  # nobody reads our reports any more: there is nobody to tell
         return LocalFault.exit_status

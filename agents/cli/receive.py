@@ -7,9 +7,11 @@ import shutil
 import sys
 from argparse import Namespace
 
+from selo.agents.apart import apart
 from selo.agents.cli.common import Context
 from selo.agents.cli.report import Narrator
 from selo.agents.errors import OutputIsTerminal
+from selo.agents.events import Delivered
 from selo.agents.hook import Arrived, Hook
 from selo.agents.meeting import Terms
 from selo.agents.places import sink_maker, sweep_places
@@ -48,7 +50,8 @@ def run(_arguments: Namespace, context: Context) -> int:
             report=narrator,
             known=_names(context),
         )
-        try:
+
+        def take() -> Delivered:
             receiver = Receiver(
                 identity=identity,
                 senders=senders,
@@ -65,7 +68,10 @@ def run(_arguments: Namespace, context: Context) -> int:
             ) as place:
                 if settings.receive_forever:
                     receiver.serve(place)
-                delivered = receiver.run(place)
+                return receiver.run(place)
+
+        try:
+            delivered = apart(take, stop)  # so that a second signal is heard whatever hangs
         finally:
             hook.close()
             narrator.close()

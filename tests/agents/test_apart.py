@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import signal
 import threading
@@ -10,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from selo.agents import apart as module
 from selo.agents.apart import apart
 from selo.agents.stop import Stop
 from selo.errors import Interrupted
@@ -55,8 +57,58 @@ def test_ctrl_c_ends_the_work_in_order(ends: str) -> None:
     assert ended
 
 
-def test_a_second_ctrl_c_waits_for_nothing() -> None:
+# A destructor, of pytest's or of ours, may be what is struck, and swallows it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("moment", [0.0, 0.0001, 0.0005, 0.002])
+def test_whatever_a_handler_raises_waits_for_the_end(moment: float) -> None:
+    """A deadline by SIGALRM, say: at any moment, the work has ended or has not begun when it is raised."""
+
+    class TooLate(Exception):
+        """Of a program with a deadline."""
+
+    def late(_number: int, _frame: object) -> None:
+        raise TooLate
+
+    begun, ended = [], []
+
+    def work() -> None:
+        begun.append(True)
+        try:
+            stop.sleep(PATIENCE)
+        finally:
+            ended.append(True)
+
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        for _ in range(50):
+            stop = Stop()
+            with pytest.raises(TooLate):  # noqa: PT012
+                signal.setitimer(signal.ITIMER_REAL, moment or 1e-6, 3.0)  # and again
+                apart(work, stop)
+                pytest.fail("it was not raised")
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert len(begun) == len(ended)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_the_callers_context_is_seen() -> None:
+    """Context variables, as a program's log has them."""
+    variable = contextvars.ContextVar("variable", default="default")
+    variable.set("of the caller")
+    assert apart(variable.get, Stop()) == "of the caller"
+
+
+def test_no_signal_is_held_in_the_work() -> None:
+    """A process that it begins would inherit that."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert apart(lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()), Stop()) == held
+
+
+def test_a_second_ctrl_c_some_seconds_later_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that hangs is left behind."""
+    monkeypatch.setattr(module, "IMPATIENCE", -1.0)
     stop, hung = Stop(), threading.Event()
 
     def work() -> None:

@@ -19,8 +19,10 @@ from functools import partial
 import pytest
 
 import selo
+from selo.agents import api
 from selo.agents.errors import SourceFault, TargetExists
 from selo.agents.stop import Stop
+from selo.agents.stream import Stream
 from selo.config.policy import PeerPolicy
 from tests.leaks import descriptors
 
@@ -438,6 +440,54 @@ def test_ctrl_c_ends_both_sides(ends, call):
         assert process.wait(PATIENCE) == 77
         assert caught.value.exit_status in (1, 4)
         assert time.monotonic() - begun < 15
+
+
+# A destructor, of pytest's or of ours, may be what is struck, and swallows it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("call", ["receive", "open_stream", "converse"])
+def test_a_call_that_is_struck_as_it_begins_leaves_nothing(ends, call, monkeypatch):
+    """Whenever a handler raises: no thread, and the address is free for the next."""
+    streams = []
+
+    class Kept(Stream):
+        """One that was returned, and never reached its `with`, is the program's to close."""
+
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            streams.append(self)
+
+    monkeypatch.setattr(api, "Stream", Kept)
+
+    class TooLate(Exception):
+        """Of a program with a deadline."""
+
+    def late(_number, _frame):
+        raise TooLate
+
+    def begin():
+        if call == "receive":
+            ends.receive(ends.folder / "out")
+        elif call == "open_stream":
+            with selo.open_stream(**ends.bob, **ends.settings, bind=ends.address) as stream:
+                next(stream)
+        else:
+            bob, alice = ends.bob["identity"], ends.bob["senders"]
+            selo.converse(identity=bob, peers=alice, bind=ends.address, **ends.settings)
+
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        for moment in range(60):
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 * (moment + 1), 3.0)  # and again
+            with pytest.raises(TooLate):
+                begin()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            while streams:
+                streams.pop().close()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    ends.both(DATA, ends.folder / "out")
+    assert (ends.folder / "out").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("buffering", [-1, 0])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from selo.agents import events
+from selo.agents import events, launcher
 from selo.agents.launcher import AgentFailed, Emitting, Receiving, SyncPipe
 from selo.agents.sinks import FileSink, Sink
 from selo.agents.sources import BytesSource, FileSource
@@ -96,3 +99,29 @@ def test_stop_ends_both(tmp_path: Path) -> None:
         pipe.auto(stop)
     assert time.monotonic() - started < 30
     assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_while_a_child_starts_is_heard(transport: str, tmp_path: Path, monkeypatch) -> None:
+    """The child does not hear it, nor its imports; we do, as soon as the child can be ended."""
+
+    held = launcher._interrupts_held
+
+    @contextmanager
+    def struck() -> Iterator[None]:
+        with held():
+            os.kill(os.getpid(), signal.SIGINT)
+            yield
+
+    monkeypatch.setattr(launcher, "_interrupts_held", struck)
+    pipe = SyncPipe(
+        Emitting(partial(BytesSource, b"data")),
+        Receiving(partial(into, tmp_path / "file")),
+        transport=transport,
+    )
+    held_before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt):
+        pipe.auto()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == held_before
+    assert not multiprocessing.active_children()
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,6 +20,18 @@ from tests.leaks import descriptors
 
 LONG = 60.0
 """Seconds of a sleep that must be cut short; nothing waits that long when all is well."""
+
+
+HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Those that stay for the last words of a process are not for the tests that follow."""
+    before = {number: signal.getsignal(number) for number in HEEDED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -140,7 +153,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_signals_are_restored_after_the_block() -> None:
-    """Whatever handlers there were, the block gives them back, however it ends."""
+    """Whatever handlers there were, the block gives them back, however it ends; but for a signal's end."""
 
     def ours(_number: int, _frame: object) -> None:
         """A handler of the calling program."""
@@ -160,6 +173,15 @@ def test_signals_are_restored_after_the_block() -> None:
     finally:
         for number, handler in zip(numbers, originals, strict=True):
             signal.signal(number, handler)
+
+
+def test_a_further_signal_interrupts_no_last_words() -> None:
+    """Once one came, those that follow raise nothing in what still has to be told."""
+    with pytest.raises(Interrupted), stop_on_signals() as stop:  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        stop.check()
+    for number in HEEDED:
+        signal.raise_signal(number)
 
 
 def test_no_descriptor_is_left_behind() -> None:
