@@ -7,12 +7,11 @@ never waits here. ``wake`` makes it look.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
 from selo.agents.errors import NothingCame
-from selo.agents.stop import HEARING, wait_for
+from selo.agents.stop import wait_for
 from selo.errors import MisuseError, SeloError
 
 PER_MESSAGE = 64
@@ -70,15 +69,13 @@ class Mailbox:
             NothingCame: no message came in time.
             SeloError: the conversation failed, and all that came before was taken.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
         with self._condition:
             self._takers += 1
             try:
-                while not (self._inbox or self._no_more_to_hear or self._over):
-                    left = None if deadline is None else deadline - time.monotonic()
-                    if left is not None and left <= 0:
-                        raise NothingCame(timeout or 0.0)
-                    self._condition.wait(HEARING if left is None else min(left, HEARING))
+                if not wait_for(
+                    self._condition, lambda: self._inbox or self._no_more_to_hear or self._over, timeout
+                ):
+                    raise NothingCame(timeout or 0.0)
             finally:
                 self._takers -= 1
                 self._condition.notify_all()  # who waits for the end looks at the takers

@@ -7,6 +7,7 @@ lock a handler that interrupts ``wait`` would find taken.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -28,10 +29,27 @@ HEARING = 0.5
 one that comes after the last instruction and before the wait begins, only when the wait ends."""
 
 
-def wait_for(condition: threading.Condition, holds: Callable[[], object]) -> None:
-    """Wait until ``holds()``, however long that takes; Ctrl-C is heard."""
-    while not condition.wait_for(holds, HEARING):
-        pass
+def wait_for(
+    condition: threading.Condition, holds: Callable[[], object], seconds: float | None = None
+) -> bool:
+    """Wait until ``holds()``, for so long at most (None: however long that takes); Ctrl-C is heard.
+
+    Returns:
+        whether it holds.
+    """
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    try:
+        while not condition.wait_for(holds, max(0.0, min(HEARING, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                return False
+        return True
+    except BaseException:
+        # Struck as it took its lock again, a wait ends without it, and `with` would fail to release it.
+        try:
+            condition.notify(0)
+        except RuntimeError:
+            condition.acquire()
+        raise
 
 
 def join(thread: threading.Thread) -> None:

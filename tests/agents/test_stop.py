@@ -69,6 +69,39 @@ def test_a_signal_that_comes_just_before_a_wait_is_heard(waits: str) -> None:
     assert not thread.is_alive()
 
 
+class Struck(threading.Condition):
+    """One whose waits end without the lock, as where a signal comes while they take it again."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Ctrl-C."""
+        self.release()
+        raise KeyboardInterrupt
+
+
+def test_a_wait_that_is_struck_has_its_lock() -> None:
+    """Its block would else end with an error of the lock's, instead of Ctrl-C's."""
+    for condition in (Struck(), threading.Condition()):
+        with pytest.raises(KeyboardInterrupt), condition:
+            wait_for(condition, raising_interrupt if type(condition) is threading.Condition else bool)
+        with pytest.raises(RuntimeError):
+            condition.notify()  # and has it no longer
+
+
+def raising_interrupt() -> bool:
+    """Struck while the lock was held."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.7])
+def test_a_wait_is_over_in_time(seconds: float) -> None:
+    """Neither before nor much later, also where it takes several looks."""
+    condition, started = threading.Condition(), time.monotonic()
+    with condition:
+        assert not wait_for(condition, bool, seconds)
+        assert wait_for(condition, lambda: True, seconds)
+    assert seconds <= time.monotonic() - started < LONG / 2
+
+
 def test_a_thread_ends_a_sleep() -> None:
     """A request from another thread does the same; without a number it counts as SIGINT."""
     stop = Stop()
