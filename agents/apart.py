@@ -7,6 +7,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 from selo.agents.stop import HEARING, IMPATIENCE, Stop
@@ -64,7 +65,7 @@ def apart(work: Callable[[], T], stop: Stop) -> T:
         _thread.start_new_thread(begin, ())
         wait()
     except BaseException:
-        stop.request()
+        _patiently(stop.request)
         if not claim.acquire(blocking=False):
             _patiently(wait)
         failures.clear()  # whose frames would keep open what they have open
@@ -74,13 +75,40 @@ def apart(work: Callable[[], T], stop: Stop) -> T:
     raise failures.pop()
 
 
-def _patiently(wait: Callable[[], None]) -> None:
-    """Wait, whatever strikes in the first moments: who leans on Ctrl-C does not mean the other side not to be
-    told."""
+def begin_apart(begin: Callable[[Stop, ExitStack], T], give_up: Callable[[T], object], stop: Stop) -> T:
+    """Begin something in the same way that goes on when this has returned.
+
+    Args:
+        begin: is given a part of ``stop``, and a stack for all that its result is to close when it ends.
+        give_up: ends a result that the caller never gets, because something struck.
+        stop: as for ``apart``; but what strikes requests only its part.
+
+    Raises:
+        BaseException: as ``apart``; what was entered into the stack is closed.
+    """
+    begun: list[T] = []
+    end = ExitStack()
+    part = end.enter_context(stop.inner())
+    try:
+        apart(lambda: begun.append(begin(part, end)), part)
+        return begun[0]
+    except BaseException:
+        if begun:
+            give_up(begun[0])
+        else:
+            end.close()
+        raise
+
+
+def _patiently(step: Callable[[], None]) -> None:
+    """Do it to its end, whatever strikes in the first moments.
+
+    Who leans on Ctrl-C does not mean the other side not to be told.
+    """
     until = time.monotonic() + IMPATIENCE
     while True:
         try:
-            return wait()
+            return step()
         except BaseException:
             if time.monotonic() > until:
                 raise

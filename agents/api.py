@@ -16,7 +16,7 @@ from functools import partial
 from typing import BinaryIO, TypeAlias, cast
 
 from selo.agents import events
-from selo.agents.apart import apart
+from selo.agents.apart import apart, begin_apart
 from selo.agents.arguments import known_peers, require
 from selo.agents.direct import DirectSink
 from selo.agents.emitter import Emitter
@@ -189,30 +189,16 @@ def open_stream(
     """
     passage = Passage()
     terms = _terms(settings, report, passage.on_session, stop)
-    made: list[Stream] = []
-    with ExitStack() as stack:
-        terms = replace(terms, stop=stack.enter_context(terms.stop.inner()))
 
-        def begin() -> Stream:
-            receiver = _receiver(identity, senders, lambda _sender: passage, terms)
-            peers = _peers(senders)
-            place = stack.enter_context(
-                meeting(connect=connect, bind=bind, identity=identity, peers=peers, settings=terms.settings)
-            )
-            end = stack.pop_all()
-            try:
-                made.append(Stream(receiver, place, end, passage))
-            except BaseException:
-                end.close()
-                raise
-            return made[0]
+    def begin(part: Stop, end: ExitStack) -> Stream:
+        receiver = _receiver(identity, senders, lambda _sender: passage, replace(terms, stop=part))
+        peers = _peers(senders)
+        place = end.enter_context(
+            meeting(connect=connect, bind=bind, identity=identity, peers=peers, settings=terms.settings)
+        )
+        return Stream(receiver, place, end, passage)
 
-        try:
-            return apart(begin, terms.stop)
-        except BaseException:
-            for stream in made:
-                stream.close()
-            raise
+    return begin_apart(begin, Stream.close, terms.stop)
 
 
 def run_agents(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from selo.agents import events
-from selo.agents.apart import apart
+from selo.agents.apart import begin_apart
 from selo.agents.arguments import known_peers, require
 from selo.agents.dialogue import Dialogue
 from selo.agents.errors import ConversationCut, InternalFault, UnreadMessages
@@ -203,32 +203,18 @@ def converse(
     if not known:
         raise MisuseError("a conversation needs a peer")
     side = _Side(identity, known, terms, Role.EMITTER if connect is not None else Role.RECEIVER)
-    made: list[Conversation] = []
-    with ExitStack() as stack:
-        terms = replace(terms, stop=stack.enter_context(stop.inner()))
 
-        def begin() -> Conversation:
-            place = stack.enter_context(
-                meeting(connect=connect, bind=bind, identity=identity, peers=known, settings=settings)
-            )
-            leg, established = place.establish(side.part(), terms)
-            stack.callback(leg.close)
-            peer = side.by_fingerprint[established.peer.fingerprint]
-            # The thread of the conversation ends what was begun here; if it cannot be started, we do.
-            end = stack.pop_all()
-            try:
-                made.append(Conversation(leg, established, peer, terms, end))
-            except BaseException:
-                end.close()
-                raise
-            return made[0]
+    def begin(part: Stop, end: ExitStack) -> Conversation:
+        place = end.enter_context(
+            meeting(connect=connect, bind=bind, identity=identity, peers=known, settings=settings)
+        )
+        within = replace(terms, stop=part)
+        leg, established = place.establish(side.part(), within)
+        end.callback(leg.close)
+        peer = side.by_fingerprint[established.peer.fingerprint]
+        return Conversation(leg, established, peer, within, end)
 
-        try:
-            return apart(begin, terms.stop)
-        except BaseException:
-            for conversation in made:
-                conversation.abort()
-            raise
+    return begin_apart(begin, Conversation.abort, stop)
 
 
 class _Side:

@@ -7,12 +7,12 @@ import gc
 import signal
 import threading
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 
 import pytest
 
 from selo.agents import apart as module
-from selo.agents.apart import apart
+from selo.agents.apart import apart, begin_apart
 from selo.agents.stop import Stop
 from selo.errors import Interrupted
 from tests.agents.bell import PATIENCE, ctrl_c_that_wakes_nobody
@@ -100,12 +100,6 @@ def test_the_callers_context_is_seen() -> None:
     assert apart(variable.get, Stop()) == "of the caller"
 
 
-def test_no_signal_is_held_in_the_work() -> None:
-    """A process that it begins would inherit that."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert apart(lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()), Stop()) == held
-
-
 def test_a_second_ctrl_c_some_seconds_later_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that hangs is left behind."""
     monkeypatch.setattr(module, "IMPATIENCE", -1.0)
@@ -123,25 +117,66 @@ def test_a_second_ctrl_c_some_seconds_later_waits_for_nothing(monkeypatch: pytes
     hung.set()
 
 
-def test_nothing_is_kept_of_an_error() -> None:
-    """What its frames hold open is closed with it, without a collection."""
+@pytest.mark.parametrize("struck", [False, True])
+def test_nothing_is_kept_of_an_error(struck: bool) -> None:
+    """What its frames hold open is closed with it, without a collection; Ctrl-C holds nothing of it."""
 
     class Resource:
         """Something that is open until nobody has it."""
 
     alive: list[weakref.ref[Resource]] = []
+    stop = Stop()
 
     def work() -> None:
         resource = Resource()
         alive.append(weakref.ref(resource))
+        if struck:
+            stop.sleep(PATIENCE * 3)
         raise ValueError
 
     gc.disable()
     try:
-        with pytest.raises(ValueError) as caught:
-            apart(work, Stop())
-        caught.value.__traceback__ = None
-        del caught
+        if struck:
+            with ctrl_c_that_wakes_nobody():
+                apart(work, stop)
+        else:
+            with pytest.raises(ValueError) as caught:
+                apart(work, stop)
+            caught.value.__traceback__ = None
+            del caught
         assert alive[0]() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "fails", ["struck before it is there", "struck when it is there", "by itself", "not"]
+)
+def test_what_goes_on_is_begun_or_leaves_nothing(fails: str) -> None:
+    """Its stack is open for as long as it goes on; one that nobody gets is given up, and closes its own."""
+    closed, given_up, stop = [], [], Stop()
+
+    def begin(part: Stop, end: ExitStack) -> ExitStack:
+        end.callback(closed.append, True)
+        if fails == "by itself":
+            raise ValueError
+        if fails.startswith("struck"):
+            with suppress(Interrupted) if fails == "struck when it is there" else nullcontext():
+                part.sleep(PATIENCE * 3)
+        return end
+
+    if fails == "not":
+        with begin_apart(begin, given_up.append, stop):
+            assert closed == []
+    elif fails == "by itself":
+        with pytest.raises(ValueError):
+            begin_apart(begin, given_up.append, stop)
+    else:
+        with ctrl_c_that_wakes_nobody():
+            begin_apart(begin, given_up.append, stop)
+    assert not stop.requested
+    assert len(given_up) == (fails == "struck when it is there")
+    for end in given_up:
+        assert closed == []
+        end.close()
+    assert closed == [True]
